@@ -18,8 +18,8 @@ struct DTypeInfo {
   bool floating;
 };
 inline constexpr DTypeInfo kDTypes[] = {
-    {DType::f64, "f64", 8, true}, {DType::f32, "f32", 4, true},  {DType::bf16, "bf16", 2, true},
-    {DType::f16, "f16", 2, true}, {DType::i64, "i64", 8, false}, {DType::i32, "i32", 4, false},
+    {DType::f64, "f64", 8, true},  {DType::f32, "f32", 4, true},  {DType::bf16, "bf16", 2, true},
+    {DType::f16, "f16", 2, true},  {DType::i64, "i64", 8, false}, {DType::i32, "i32", 4, false},
     {DType::u16, "u16", 2, false}, {DType::u8, "u8", 1, false}};
 
 constexpr const DTypeInfo& dtype_info(DType t) { return kDTypes[static_cast<int>(t)]; }
@@ -38,10 +38,8 @@ struct bf16 {
   bf16() = default;
   explicit bf16(float x) {
     auto u = std::bit_cast<std::uint32_t>(x);
-    if ((u & 0x7fffffffu) > 0x7f800000u)
-      bits = std::uint16_t((u >> 16) | 0x40);
-    else
-      bits = std::uint16_t((u + 0x7fffu + ((u >> 16) & 1)) >> 16);
+    if ((u & 0x7fffffffu) > 0x7f800000u) bits = std::uint16_t((u >> 16) | 0x40);
+    else bits = std::uint16_t((u + 0x7fffu + ((u >> 16) & 1)) >> 16);
   }
   explicit operator float() const { return std::bit_cast<float>(std::uint32_t(bits) << 16); }
 };

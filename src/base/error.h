@@ -29,6 +29,12 @@ class Error : public std::runtime_error {
 class InputError : public Error {
  public:
   explicit InputError(std::string what) : Error(std::move(what), 2) {}
+
+  // As in Error; a throw expression keeps the type it is given.
+  InputError& at(std::string_view where) { return Error::at(where), *this; }
+  InputError& found(std::string_view found) { return Error::found(found), *this; }
+  InputError& wanted(std::string_view wanted) { return Error::wanted(wanted), *this; }
+  InputError& hint(std::string_view next_step) { return Error::hint(next_step), *this; }
 };
 
 [[noreturn]] void check_failed(const char* condition, const char* file, int line,

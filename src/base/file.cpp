@@ -65,7 +65,8 @@ void sync_path(const fs::path& path) {
 void write_file_atomic(const fs::path& path, std::string_view content) {
   const fs::path temporary = path.string() + ".tmp" + std::to_string(::getpid());
   {
-    const Descriptor file{::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644)};
+    const Descriptor file{
+        ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644)};
     if (file.fd < 0) throw cannot("write", temporary);
     for (std::string_view rest = content; !rest.empty();) {
       const ssize_t n = ::write(file.fd, rest.data(), rest.size());

@@ -23,7 +23,9 @@ Json parse_json(std::string_view text, std::string_view where) {
   } catch (const Json::parse_error& e) {
     throw InputError(fmt::format("not valid JSON at byte {} of {}", e.byte, text.size()))
         .at(where)
-        .hint("the file may be truncated or not JSON at all");
+        .hint("The file may be truncated or not JSON at all");
+  } catch (const Json::exception& e) {  // a number beyond f64, for example
+    throw InputError(fmt::format("not valid JSON: {}", e.what())).at(where);
   }
 }
 

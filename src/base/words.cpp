@@ -26,7 +26,11 @@ std::string scaled(double n, std::span<const char* const> units) {
   std::size_t unit = 0;
   while (std::abs(n) >= 1000 && unit + 1 < units.size()) n /= 1000, ++unit;
   return unit == 0 ? fmt::format("{:.0f}{}", n, units[0])
-                   : fmt::format("{:.{}f}{}", n, n < 10 ? 2 : n < 100 ? 1 : 0, units[unit]);
+                   : fmt::format("{:.{}f}{}", n,
+                                 n < 10    ? 2
+                                 : n < 100 ? 1
+                                           : 0,
+                                 units[unit]);
 }
 
 }  // namespace

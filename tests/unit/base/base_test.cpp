@@ -23,8 +23,8 @@ TEST(Error, SaysWhatWhereFoundWantedAndNext) {
 
 TEST(Bf16, RoundsToNearestEven) {
   EXPECT_EQ(float(bf16(1.0f)), 1.0f);
-  EXPECT_EQ(float(bf16(1.00390625f)), 1.0f);         // half way: to even
-  EXPECT_EQ(float(bf16(1.01171875f)), 1.015625f);    // half way: to even, upwards
+  EXPECT_EQ(float(bf16(1.00390625f)), 1.0f);       // half way: to even
+  EXPECT_EQ(float(bf16(1.01171875f)), 1.015625f);  // half way: to even, upwards
   EXPECT_TRUE(std::isnan(float(bf16(NAN))));
   EXPECT_TRUE(std::isinf(float(bf16(3.4e38f))));
 }
@@ -51,9 +51,10 @@ TEST(Parallel, RunsEveryIndexOnceAndCarriesExceptions) {
   std::vector<int> seen(1000);
   parallel_for(1000, [&](std::int64_t i, int) { ++seen[std::size_t(i)]; });
   EXPECT_EQ(seen, std::vector<int>(1000, 1));
-  EXPECT_THROW(parallel_for(8, [](std::int64_t i, int) {
-                 if (i == 3) throw InputError("three");
-               }),
+  EXPECT_THROW(parallel_for(8,
+                            [](std::int64_t i, int) {
+                              if (i == 3) throw InputError("three");
+                            }),
                InputError);
 }
 
@@ -64,6 +65,7 @@ TEST(Json, ErrorsNameTheFileAndLimitDepth) {
   } catch (const InputError& e) {
     EXPECT_NE(std::string(e.what()).find("x.json: not valid JSON at byte"), std::string::npos);
   }
+  EXPECT_THROW(parse_json("[1e999]", "huge"), InputError);
   EXPECT_THROW(parse_json(std::string(1000, '[') + std::string(1000, ']'), "deep"), InputError);
 }
 

@@ -1,0 +1,158 @@
+#include "data/build.h"
+
+#include <fmt/core.h>
+
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "base/hash.h"
+#include "base/json.h"
+#include "base/parallel.h"
+#include "base/rng.h"
+#include "formats/megatron_index.h"
+
+namespace autarky {
+namespace {
+
+// A batch of documents is encoded in parallel; it bounds the memory, not the result.
+constexpr std::size_t kBatchBytes = std::size_t(8) << 20;
+constexpr std::size_t kBatchDocuments = 8192;
+
+struct Split {
+  SplitCounts counts;
+  MegatronWriter writer;
+
+  Split(const fs::path& prefix, std::int64_t vocab_size)
+      : counts{prefix}, writer(prefix, vocab_size) {}
+  void add(std::string_view text, std::span<const std::int32_t> tokens) {
+    writer.add_document(tokens);
+    ++counts.documents;
+    counts.tokens += std::int64_t(tokens.size());
+    counts.bytes += std::int64_t(text.size());
+  }
+};
+
+void check_options(const TextEncoder& encoder, const BuildOptions& options) {
+  if (!(options.validation_fraction >= 0 && options.validation_fraction < 1))
+    throw InputError("validation fraction")
+        .found(fmt::format("{}", options.validation_fraction))
+        .wanted("0 or more and less than 1");
+  if (options.out_prefix.filename().empty())
+    throw InputError(fmt::format("'{}' is no prefix", options.out_prefix.string()))
+        .hint("Give a path whose last part starts the names of the files, such as data/corpus");
+  if (options.add_eos && !encoder.eos_id)
+    throw InputError("the tokenizer has no end-of-text token to put after each document")
+        .hint("Train the tokenizer with one, or build without it");
+}
+
+fs::path suffixed(const fs::path& prefix, std::string_view suffix) {
+  return prefix.string() + std::string(suffix);
+}
+
+void make_folder_of(const fs::path& prefix) {
+  std::error_code error;
+  if (prefix.has_parent_path()) fs::create_directories(prefix.parent_path(), error);
+  if (error)
+    throw InputError(fmt::format("cannot make the folder '{}': {}", prefix.parent_path().string(),
+                                 error.message()));
+}
+
+std::vector<std::string> next_batch(DocumentReader& reader) {
+  std::vector<std::string> batch;
+  for (std::size_t bytes = 0; bytes < kBatchBytes && batch.size() < kBatchDocuments;) {
+    auto document = reader.next();
+    if (!document) break;
+    bytes += document->size();
+    batch.push_back(std::move(*document));
+  }
+  return batch;
+}
+
+std::vector<std::vector<std::int32_t>> encode_batch(const std::vector<std::string>& batch,
+                                                    const TextEncoder& encoder, bool add_eos) {
+  std::vector<std::vector<std::int32_t>> tokens(batch.size());
+  parallel_for(std::int64_t(batch.size()), [&](std::int64_t i, int) {
+    auto& out = tokens[std::size_t(i)];
+    out = encoder.encode(batch[std::size_t(i)]);
+    if (add_eos) out.push_back(*encoder.eos_id);
+  });
+  return tokens;
+}
+
+void check_both_sides(const SplitCounts& train, const SplitCounts& validation) {
+  if (train.documents > 0 && validation.documents > 0) return;
+  throw InputError(
+      fmt::format("the {} split gets no document", train.documents > 0 ? "validation" : "training"))
+      .found(fmt::format("{} document(s) in all", train.documents + validation.documents))
+      .wanted("some on either side")
+      .hint(fmt::format("Whole documents are split: separate those of a .txt file by lines of {}, "
+                        "give more text, or change the validation fraction (0: no split)",
+                        kDocumentSeparator));
+}
+
+Json to_json(const SplitCounts& split) {
+  return {{"prefix", split.prefix.filename().string()},
+          {"documents", split.documents},
+          {"tokens", split.tokens},
+          {"bytes", split.bytes}};
+}
+
+std::string summary(const BuildCounts& counts, DType dtype, const TextEncoder& encoder,
+                    const BuildOptions& options) {
+  Json json = {
+      {"tokenizer_hash", encoder.hash}, {"vocab_size", encoder.vocab_size},
+      {"dtype", dtype_name(dtype)},     {"end_of_text", options.add_eos},
+      {"seed", options.seed},           {"validation_fraction", options.validation_fraction},
+      {"train", to_json(counts.train)}};
+  if (counts.validation) json["validation"] = to_json(*counts.validation);
+  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+// Encodes all documents of the reader into the split that each belongs to.
+void fill_splits(DocumentReader& reader, const TextEncoder& encoder, const BuildOptions& options,
+                 Split& train, Split* validation, const ByteProgress& progress) {
+  for (auto batch = next_batch(reader); !batch.empty(); batch = next_batch(reader)) {
+    const auto tokens = encode_batch(batch, encoder, options.add_eos);
+    for (std::size_t i = 0; i < batch.size(); ++i) {
+      const bool held_out =
+          validation && in_validation(batch[i], options.validation_fraction, options.seed);
+      (held_out ? *validation : train).add(batch[i], tokens[i]);
+    }
+    if (progress) progress(reader.bytes_read(), reader.total_bytes());
+  }
+}
+
+}  // namespace
+
+bool in_validation(std::string_view document, double fraction, std::uint64_t seed) {
+  return Random{seed, Purpose::split}.uniform(xxh3(document)) < fraction;
+}
+
+BuildCounts build_shards(std::span<const fs::path> inputs, const TextEncoder& encoder,
+                         const BuildOptions& options, const ByteProgress& progress) {
+  check_options(encoder, options);
+  DocumentReader reader(inputs, options.text_key);
+  make_folder_of(options.out_prefix);
+  const bool splits = options.validation_fraction > 0;
+  Split train(suffixed(options.out_prefix, splits ? "_train" : ""), encoder.vocab_size);
+  std::unique_ptr<Split> validation;
+  if (splits)
+    validation =
+        std::make_unique<Split>(suffixed(options.out_prefix, "_validation"), encoder.vocab_size);
+  fill_splits(reader, encoder, options, train, validation.get(), progress);
+  BuildCounts counts{train.counts, {}};
+  if (validation) {
+    counts.validation = validation->counts;
+    check_both_sides(counts.train, *counts.validation);
+    validation->writer.seal();
+  }
+  train.writer.seal();
+  write_file_atomic(suffixed(options.out_prefix, ".json"),
+                    summary(counts, train.writer.dtype(), encoder, options));
+  if (validation) validation->writer.publish();
+  train.writer.publish();
+  return counts;
+}
+
+}  // namespace autarky

@@ -1,0 +1,181 @@
+#include "formats/safetensors_writer.h"
+
+#include <fcntl.h>
+#include <fmt/core.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "base/hash.h"
+#include "base/json.h"
+#include "formats/safetensors.h"
+
+namespace autarky {
+namespace {
+
+Error cannot(std::string_view verb, const fs::path& path) {
+  Error error(fmt::format("cannot {} '{}': {}", verb, path.string(), std::strerror(errno)));
+  if (errno == ENOSPC) error.hint("free some space, or write to another disk");
+  return error;
+}
+
+// Length, JSON and padding: the data begins at a multiple of 8.
+std::string header_of(const std::vector<SafetensorsSpec>& tensors) {
+  Json header = Json::object();
+  header["__metadata__"] = {{"format", "pt"}};
+  std::int64_t begin = 0;
+  for (const auto& t : tensors) {
+    AUTARKY_CHECK(!header.contains(t.name), "each tensor is written once");
+    const std::int64_t end = begin + t.bytes();
+    header[t.name] = {{"dtype", safetensors_dtype_name(t.dtype)},
+                      {"shape", t.shape},
+                      {"data_offsets", {begin, end}}};
+    begin = end;
+  }
+  std::string text = header.dump();
+  text.resize((text.size() + 7) / 8 * 8, ' ');
+  std::string length(8, '\0');
+  for (int i = 0; i < 8; ++i) length[std::size_t(i)] = char(text.size() >> (8 * i) & 0xff);
+  return length + text;
+}
+
+WrittenFile written_file(const fs::path& path) {
+  const MappedFile file(path);
+  return {path.filename().string(), std::int64_t(file.bytes().size()), xxh3(file.bytes())};
+}
+
+// Consecutive tensors, a new shard where the next would pass the limit.
+std::vector<std::vector<SafetensorsSpec>> into_shards(std::vector<SafetensorsSpec> tensors,
+                                                      std::int64_t most_bytes) {
+  std::vector<std::vector<SafetensorsSpec>> shards(1);
+  std::int64_t size = 0;
+  for (auto& t : tensors) {
+    if (!shards.back().empty() && size + t.bytes() > most_bytes) {
+      shards.emplace_back();
+      size = 0;
+    }
+    size += t.bytes();
+    shards.back().push_back(std::move(t));
+  }
+  return shards;
+}
+
+}  // namespace
+
+std::int64_t SafetensorsSpec::bytes() const {
+  std::int64_t n = byte_size(dtype);
+  for (const std::int64_t extent : shape) n *= extent;
+  return n;
+}
+
+SafetensorsWriter::SafetensorsWriter(const fs::path& path, std::vector<SafetensorsSpec> tensors)
+    : path_(path),
+      temporary_(path.string() + ".tmp" + std::to_string(::getpid())),
+      tensors_(std::move(tensors)) {
+  const std::string header = header_of(tensors_);
+  fd_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+  if (fd_ < 0) throw cannot("write", temporary_);
+  try {
+    put(std::as_bytes(std::span(header)));
+  } catch (...) {
+    ::close(fd_);
+    ::unlink(temporary_.c_str());
+    throw;
+  }
+  skip_empty();
+}
+
+SafetensorsWriter::~SafetensorsWriter() {
+  if (fd_ < 0) return;
+  ::close(fd_);
+  ::unlink(temporary_.c_str());
+}
+
+void SafetensorsWriter::put(std::span<const std::byte> bytes) {
+  while (!bytes.empty()) {
+    const ssize_t n = ::write(fd_, bytes.data(), bytes.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) throw cannot("write", temporary_);
+    bytes = bytes.subspan(std::size_t(n));
+  }
+}
+
+void SafetensorsWriter::skip_empty() {
+  while (!complete() && tensors_[current_].bytes() == 0) ++current_;
+}
+
+void SafetensorsWriter::write(std::string_view name, std::span<const std::byte> bytes) {
+  if (bytes.empty()) return;
+  AUTARKY_CHECK(!complete() && tensors_[current_].name == name, "tensors come in the given order");
+  written_ += std::int64_t(bytes.size());
+  AUTARKY_CHECK(written_ <= tensors_[current_].bytes(), "a tensor has the bytes of its shape");
+  put(bytes);
+  if (written_ < tensors_[current_].bytes()) return;
+  written_ = 0;
+  ++current_;
+  skip_empty();
+}
+
+WrittenFile SafetensorsWriter::finish() {
+  AUTARKY_CHECK(complete(), "all tensors are written before finish()");
+  if (::fsync(fd_) != 0) throw cannot("sync", temporary_);
+  if (::rename(temporary_.c_str(), path_.c_str()) != 0) throw cannot("write", path_);
+  ::close(fd_);
+  fd_ = -1;
+  sync_path(path_.has_parent_path() ? path_.parent_path() : fs::path("."));
+  return written_file(path_);
+}
+
+SafetensorsSetWriter::SafetensorsSetWriter(const fs::path& folder, const std::string& stem,
+                                           std::vector<SafetensorsSpec> tensors,
+                                           std::int64_t most_bytes)
+    : folder_(folder), stem_(stem), shards_(into_shards(std::move(tensors), most_bytes)) {
+  open_shard();
+}
+
+std::string SafetensorsSetWriter::shard_name(std::size_t shard) const {
+  if (shards_.size() == 1) return stem_ + ".safetensors";
+  return fmt::format("{}-{:05}-of-{:05}.safetensors", stem_, shard + 1, shards_.size());
+}
+
+void SafetensorsSetWriter::open_shard() {
+  writer_ = std::make_unique<SafetensorsWriter>(folder_ / shard_name(shard_), shards_[shard_]);
+}
+
+void SafetensorsSetWriter::write(std::string_view name, std::span<const std::byte> bytes) {
+  while (!bytes.empty() && writer_->complete() && shard_ + 1 < shards_.size()) {
+    done_.push_back(writer_->finish());
+    ++shard_;
+    open_shard();
+  }
+  writer_->write(name, bytes);
+}
+
+std::vector<WrittenFile> SafetensorsSetWriter::finish() {
+  done_.push_back(writer_->finish());
+  while (++shard_ < shards_.size()) {  // a last shard of nothing but empty tensors
+    open_shard();
+    done_.push_back(writer_->finish());
+  }
+  if (shards_.size() > 1) done_.push_back(write_index());
+  return std::move(done_);
+}
+
+WrittenFile SafetensorsSetWriter::write_index() const {
+  std::int64_t total = 0;
+  Json map = Json::object();
+  for (std::size_t i = 0; i < shards_.size(); ++i)
+    for (const auto& t : shards_[i]) {
+      map[t.name] = shard_name(i);
+      total += t.bytes();
+    }
+  const Json index = {{"metadata", {{"total_size", total}}}, {"weight_map", std::move(map)}};
+  const fs::path path = folder_ / (stem_ + ".safetensors.index.json");
+  write_file_atomic(path, index.dump(2) + "\n");
+  return written_file(path);
+}
+
+}  // namespace autarky

@@ -1,0 +1,77 @@
+// A graph: nodes in order, values with types, ports to the outside. The body of a block.
+#pragma once
+#include <any>
+#include <functional>
+#include <source_location>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "ir/op_info.h"
+
+namespace autarky {
+
+enum class Phase : std::uint8_t { forward, backward };
+
+struct Node {
+  const OpInfo* op = nullptr;
+  std::any attrs;
+  std::vector<Value> in, out;
+  Phase phase = Phase::forward;
+  std::string source;  // "decoder.cpp:57", where a model asked for it
+};
+
+enum class PortKind : std::uint8_t {
+  activation,  // crosses a block's border
+  data,        // of the micro-batch: ids, positions, segments, targets, loss weights
+  param,       // a parameter in the element type that the products use
+  grad,        // a gradient accumulator
+  state,       // master weights and moments of the optimizer, key/value caches
+  saved,       // kept by the forward for the backward
+  scalar,      // small numbers: sums, learning rate
+};
+inline constexpr std::string_view kPortKindNames[] = {"activation", "data",  "param", "grad",
+                                                      "state",      "saved", "scalar"};
+
+struct Port {
+  std::string name;
+  PortKind kind;
+  Value value;
+};
+
+struct Graph {
+  std::string name;
+  std::vector<Type> values;  // by id
+  std::vector<Node> nodes;
+  std::vector<Port> inputs, outputs;
+  Phase phase = Phase::forward;  // given to nodes that are added
+
+  const Type& type(Value v) const { return values[std::size_t(v.id)]; }
+  Type& type(Value v) { return values[std::size_t(v.id)]; }
+  Value new_value(Type t);
+  Value add_input(std::string port, PortKind kind, Type t);
+  void add_output(std::string port, PortKind kind, Value v);
+  // Applies an operation; a bad shape is an InputError that names it and the source line.
+  std::vector<Value> add(const OpInfo& op, std::any attrs, std::span<const Value> in,
+                         std::string source);
+  const Port* find_input(std::string_view port) const;
+  const Port* find_output(std::string_view port) const;
+  const Port* input_of(Value v) const;  // the port that gives v, or null
+  int producer(Value v) const;          // index of the node, or -1
+};
+
+std::string source_name(const std::source_location& where);  // "decoder.cpp:57"
+
+// Nodes that no output needs are removed.
+void remove_unused(Graph& graph);
+
+std::string print(const Graph& graph);
+using FindOp = std::function<const OpInfo*(std::string_view name)>;
+// The inverse of print; InputError names the line.
+Graph parse_graph(std::string_view text, const FindOp& find);
+
+// Values are defined once and before use, ports have types, outputs' types follow the rules.
+// InputError names the block and the node.
+void verify(const Graph& graph);
+
+}  // namespace autarky

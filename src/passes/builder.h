@@ -1,0 +1,44 @@
+// Puts blocks, calls and buffers of a program together: ports are bound to buffers by their names.
+#pragma once
+#include <map>
+#include <string>
+
+#include "passes/program.h"
+
+namespace autarky {
+
+// What the names of a call's ports are completed with.
+struct Scope {
+  std::string name;  // "embed", "layer.3", "head": parameters, gradients and kept values
+  int layer = -1;
+  int microbatch = -1;                       // data and activations
+  int depth = 0;                             // of the gradient accumulator in the tree of lanes
+  std::map<std::string, std::string> bound;  // port -> buffer, where the rule below does not fit
+};
+
+class ProgramBuilder {
+ public:
+  ProgramBuilder(std::string name, const Mesh& mesh, int stage);
+
+  int add_block(Graph graph);
+  const Graph& graph(int block) const { return program_.blocks[std::size_t(block)].graph; }
+  // A block without nodes is not called. Ports not in scope.bound: param `<port>` ->
+  // "<scope>.<port>"; grad "grad.<p>" -> "grad.<scope>.<p>" (depth d: "grad.<d>.<scope>.<p>");
+  // saved -> "<scope>.<port>.<m>"; data ->
+  // "<port>.<m>"; state and scalar -> "<port>".
+  void call(int block, const Scope& scope);
+  // The buffer of that name, made if it is new.
+  int buffer(const std::string& name, BufferKind kind, const Type& type);
+  void rename(const std::string& name,
+              const std::string& target);  // every use of `name` means `target`
+  int share(const std::string& name, const Type& type, const std::string& memory_of);
+  Program finish(const std::function<std::int64_t(const Node&, Types, Types)>& scratch);
+
+ private:
+  int bind(const Port& port, const Type& type, const Scope& scope);
+  Program program_;
+  std::map<std::string, int> by_name_;
+  std::map<std::string, std::string> renamed_;
+};
+
+}  // namespace autarky

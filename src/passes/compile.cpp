@@ -1,0 +1,351 @@
+#include "passes/compile.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <bit>
+
+#include "base/error.h"
+#include "ops/accumulate.h"
+#include "ops/exact_sum.h"
+#include "ops/movement.h"
+#include "passes/autodiff.h"
+#include "passes/builder.h"
+#include "passes/fuse.h"
+#include "passes/step_blocks.h"
+
+namespace autarky {
+namespace {
+
+Graph movement_block(const std::string& name, const Type& type, bool send, std::int64_t step) {
+  Graph g;
+  g.name = name;
+  const Value x = g.add_input("x", PortKind::activation, type);
+  if (send) {
+    apply<Send>(g, {step}, {x});
+  } else {
+    const Value y = apply<Receive>(g, {step}, {x});
+    g.type(y).layout = type.layout;
+    g.add_output("x", PortKind::activation, y);
+  }
+  return g;
+}
+
+// The losses per token of a graph become a sum of digits over micro-batches.
+void sum_losses(Graph& head) {
+  const Value losses = head.find_output("loss")->value;
+  std::erase_if(head.outputs, [](const Port& p) { return p.name == "loss"; });
+  head.phase = Phase::forward;
+  const Value digits =
+      head.add_input("loss.digits", PortKind::scalar, Type(DType::i64, {{'z', Digits::kCount}}));
+  const Value sum = apply<ExactSum>(head, {}, {losses});
+  head.add_output("loss.digits", PortKind::scalar, apply<Accumulate>(head, {}, {digits, sum}));
+}
+
+// The compiled blocks of one part of the model.
+struct Part {
+  int forward = -1, backward = -1, backward_first = -1;
+  std::vector<ParamPort> params;
+};
+
+class StepCompiler {
+ public:
+  StepCompiler(const ModelGraphs& model, const StepOptions& o, int stage)
+      : model_(model),
+        o_(o),
+        stage_(stage),
+        stages_(o.mesh.size(Axis::pp)),
+        range_(stage_layers(model.layers, stages_, stage)),
+        builder_(model.name + ".step", o.mesh, stage) {
+    if (model.tied() && stages_ > 1)
+      throw InputError("a model with tied embeddings cannot be cut into pipeline stages yet")
+          .at(model.name)
+          .hint("Use pipeline_parallel_size 1");
+    border_ = model.layer.type(model.layer.find_output("y")->value);
+    border_.layout = border_layout(border_, o.rules, o.mesh);
+  }
+
+  Program run() {
+    compile_parts();
+    zero();
+    for (const Slot& slot : stage_order(o_.schedule, stages_, stage_, o_.microbatches))
+      slot.forward ? forward(slot.microbatch) : backward(slot.microbatch);
+    finish();
+    return builder_.finish(o_.scratch);
+  }
+
+ private:
+  bool first_stage() const { return stage_ == 0; }
+  bool last_stage() const { return stage_ == stages_ - 1; }
+  static std::string layer_scope(int layer) { return fmt::format("layer.{}", layer); }
+
+  Part compile_part(const Graph& model, bool is_head) {
+    Graph joint = differentiate(model);
+    if (is_head) sum_losses(joint);
+    joint = partition(joint, o_.rules, o_.mesh);
+    Part part;
+    for (const auto& p : joint.inputs)
+      if (const Port* grad = joint.find_input("grad." + p.name); grad && p.kind == PortKind::param)
+        part.params.push_back({p.name, joint.type(p.value), joint.type(grad->value),
+                               !model_.undecayed.contains(p.name)});
+    if (is_head) {
+      // The stages without a head hold zeros.
+      for (const Port* digits : {joint.find_input("loss.digits"), joint.find_output("loss.digits")})
+        if (pipelined()) joint.type(digits->value).layout.add_partial({Axis::pp, Combine::sum});
+      loss_digits_ = joint.type(joint.find_input("loss.digits")->value);
+    }
+    ForwardBackward parts{{}, joint};
+    if (is_head) {
+      parts.backward.name = joint.name + ".FB";
+    } else {
+      parts = cut(joint, o_.recompute);
+      fuse(parts.forward);
+      part.forward = builder_.add_block(parts.forward);
+    }
+    Graph first = without_accumulation(parts.backward);
+    fuse(first);
+    part.backward_first = builder_.add_block(std::move(first));
+    fuse(parts.backward);
+    part.backward = builder_.add_block(std::move(parts.backward));
+    return part;
+  }
+
+  void compile_parts() {
+    if (model_.tied()) {
+      builder_.rename("head." + model_.tied_head, "embed." + model_.tied_embed);
+    }
+    if (first_stage()) embed_ = compile_part(model_.embed, false);
+    layer_ = compile_part(model_.layer, false);
+    if (last_stage()) head_ = compile_part(model_.head, true);
+    if (stages_ > 1) {
+      if (!last_stage()) loss_digits_ = loss_layout_of_last_stage();
+      send_next_ = builder_.add_block(movement_block("send.y", border_, true, 1));
+      receive_ = builder_.add_block(movement_block("receive.x", border_, false, -1));
+      send_back_ = builder_.add_block(movement_block("send.dx", border_, true, -1));
+      receive_back_ = builder_.add_block(movement_block("receive.dy", border_, false, 1));
+    }
+  }
+
+  // Stages without the head still take part in adding the losses.
+  Type loss_layout_of_last_stage() const {
+    Graph joint = differentiate(model_.head);
+    sum_losses(joint);
+    joint = partition(joint, o_.rules, o_.mesh);
+    Type digits = joint.type(joint.find_input("loss.digits")->value);
+    digits.layout.add_partial({Axis::pp, Combine::sum});
+    return digits;
+  }
+
+  std::string act(int border, int m) const { return fmt::format("act.{}.{}", border, m); }
+  std::string dact(int border, int m) const { return fmt::format("dact.{}.{}", border, m); }
+
+  void forward(int m) {
+    if (first_stage()) builder_.call(embed_.forward, {"embed", -1, m, 0, {{"y", act(0, m)}}});
+    else builder_.call(receive_, {"pipe", -1, m, 0, {{"x", act(range_.first, m)}}});
+    for (int l = range_.first; l < range_.second; ++l)
+      builder_.call(layer_.forward,
+                    {layer_scope(l), l, m, 0, {{"x", act(l, m)}, {"y", act(l + 1, m)}}});
+    if (!last_stage())
+      builder_.call(send_next_, {"pipe", -1, m, 0, {{"x", act(range_.second, m)}}});
+  }
+
+  int lane_size() const { return o_.microbatches / o_.lanes; }
+
+  void backward(int m) {
+    const bool opens = m % lane_size() == 0;
+    const int depth = std::popcount(unsigned(m / lane_size()));
+    if (last_stage())
+      builder_.call(opens ? head_.backward_first : head_.backward,
+                    {"head",
+                     -1,
+                     m,
+                     depth,
+                     {{"x", act(range_.second, m)},
+                      {"dx", dact(range_.second, m)},
+                      {"dloss", fmt::format("loss_weights.{}", m)}}});
+    else builder_.call(receive_back_, {"pipe", -1, m, 0, {{"x", dact(range_.second, m)}}});
+    for (int l = range_.second; l-- > range_.first;)
+      builder_.call(opens ? layer_.backward_first : layer_.backward,
+                    {layer_scope(l),
+                     l,
+                     m,
+                     depth,
+                     {{"x", act(l, m)}, {"dx", dact(l, m)}, {"dy", dact(l + 1, m)}}});
+    if (first_stage())
+      builder_.call(opens ? embed_.backward_first : embed_.backward,
+                    {"embed", -1, m, depth, {{"dy", dact(0, m)}}});
+    else builder_.call(send_back_, {"pipe", -1, m, 0, {{"x", dact(range_.first, m)}}});
+    if ((m + 1) % lane_size() == 0) combine_lanes(m / lane_size());
+  }
+
+  // Lanes are the leaves of a binary tree: whenever a subtree is whole its halves are added.
+  void combine_lanes(int lane) {
+    int depth = std::popcount(unsigned(lane));
+    for (int rest = lane; rest & 1; rest >>= 1, --depth)
+      each_scope([&](const std::string& scope, const Part& part) {
+        const int block =
+            cached("combine." + kind_of_scope(scope), [&] { return combine_block(part.params); });
+        Scope s{scope, -1, -1, 0, {}};
+        for (const auto& p : part.params) {
+          s.bound["grad." + p.name] = grad_name(scope, p.name, depth - 1);
+          s.bound["right." + p.name] = grad_name(scope, p.name, depth);
+        }
+        builder_.call(block, s);
+      });
+  }
+
+  static std::string grad_name(const std::string& scope, const std::string& param, int depth) {
+    return depth == 0 ? fmt::format("grad.{}.{}", scope, param)
+                      : fmt::format("grad.{}.{}.{}", depth, scope, param);
+  }
+  static std::string kind_of_scope(const std::string& scope) {
+    return scope.substr(0, scope.find('.'));
+  }
+
+  template <class Make>
+  int cached(const std::string& key, Make&& make) {
+    const auto it = block_cache_.find(key);
+    return it != block_cache_.end() ? it->second : block_cache_[key] = builder_.add_block(make());
+  }
+
+  // In the order of the backward pass.
+  template <class Body>
+  void each_scope(Body&& body) {
+    if (last_stage()) body("head", head_);
+    for (int l = range_.second; l-- > range_.first;) body(layer_scope(l), layer_);
+    if (first_stage()) body("embed", embed_);
+  }
+
+  bool pipelined() const { return stages_ > 1; }
+
+  std::map<std::string, Type> digits() {
+    std::map<std::string, Type> all;
+    // Every rank of a pipeline takes part in the same sums, whatever parameters it has.
+    for (const Part* part : {&embed_, &layer_, &head_})
+      for (const auto& p : part->params)
+        all[digits_port(p.grad)] = digits_type(p.grad, pipelined());
+    if (pipelined()) {
+      const auto add = [&](std::vector<std::vector<Axis>> split) {
+        Type t(DType::f32, std::vector<Dim>(split.size(), Dim{'e', 1}));
+        t.layout.split = std::move(split);
+        all[digits_port(t)] = digits_type(t, true);
+      };
+      add({{}});
+      if (o_.mesh.size(Axis::tp) > 1) add({{Axis::tp}});
+    }
+    return all;
+  }
+
+  void zero() {
+    std::vector<std::pair<std::string, Type>> values = {{"loss.digits", loss_digits_},
+                                                        {"loss.sum", whole_type(loss_digits_)}};
+    if (o_.update)
+      for (const auto& [port, type] : digits()) values.emplace_back(port, type);
+    builder_.call(builder_.add_block(zero_block(values)), {});
+  }
+
+  void finish() {
+    each_scope([&](const std::string& scope, const Part& part) { reduce(scope, part); });
+    if (model_.tied()) tie();
+    std::vector<Port> ports;
+    std::vector<Type> types;
+    if (o_.update) {
+      each_scope([&](const std::string& scope, const Part& part) { norm(scope, part); });
+      for (const auto& [port, type] : digits()) {
+        ports.push_back({port, PortKind::scalar, {}});
+        types.push_back(type);
+      }
+    }
+    builder_.call(builder_.add_block(finish_block(ports, types, loss_digits_, o_.optimizer.max_norm,
+                                                  layer_.params.front().grad.dtype)),
+                  {});
+    if (o_.update)
+      each_scope([&](const std::string& scope, const Part& part) { update(scope, part); });
+  }
+
+  // After this the reduced gradient of p is the buffer "reduced.<scope>.<p>".
+  void reduce(const std::string& scope, const Part& part) {
+    Scope s{scope, -1, -1, 0, {}};
+    const int block =
+        cached("reduce." + kind_of_scope(scope), [&] { return reduce_block(part.params); });
+    for (const auto& p : part.params) {
+      const std::string grad = grad_name(scope, p.name, 0),
+                        reduced = fmt::format("reduced.{}.{}", scope, p.name);
+      Type type = p.grad;
+      type.layout.partial.clear();
+      if (p.grad.layout.partial.empty()) builder_.rename(reduced, grad);
+      else builder_.share(reduced, type, grad);
+      s.bound["grad." + p.name] = grad;
+      s.bound["reduced." + p.name] = reduced;
+    }
+    builder_.call(block, s);
+  }
+
+  void tie() {
+    const auto table =
+        std::find_if(embed_.params.begin(), embed_.params.end(),
+                     [&](const ParamPort& p) { return p.name == model_.tied_embed; });
+    builder_.call(builder_.add_block(tie_block(table->grad)),
+                  {"embed",
+                   -1,
+                   -1,
+                   0,
+                   {{"grad.to", "reduced.embed." + model_.tied_embed},
+                    {"grad.from", "reduced.head." + model_.tied_head}}});
+  }
+
+  // The parameters of a scope that are its own: not the second use of a tied one.
+  std::vector<ParamPort> owned(const std::string& scope, const Part& part) const {
+    std::vector<ParamPort> params = part.params;
+    if (model_.tied() && scope == "head")
+      std::erase_if(params, [&](const ParamPort& p) { return p.name == model_.tied_head; });
+    return params;
+  }
+
+  void norm(const std::string& scope, const Part& part) {
+    const auto params = owned(scope, part);
+    const int block =
+        cached("norm." + kind_of_scope(scope), [&] { return norm_block(params, pipelined()); });
+    Scope s{scope, -1, -1, 0, {}};
+    for (const auto& p : params)
+      s.bound["grad." + p.name] = fmt::format("reduced.{}.{}", scope, p.name);
+    builder_.call(block, s);
+  }
+
+  void update(const std::string& scope, const Part& part) {
+    const auto params = owned(scope, part);
+    const int block = cached("optimizer." + kind_of_scope(scope),
+                             [&] { return optimizer_block(params, o_.optimizer); });
+    Scope s{scope, -1, -1, 0, {}};
+    for (const auto& p : params) {
+      const std::string name = scope + "." + p.name;
+      s.bound["grad." + p.name] = "reduced." + name;
+      s.bound["m." + p.name] = "m." + name;
+      s.bound["v." + p.name] = "v." + name;
+      s.bound["master." + p.name] = p.param.dtype == p.grad.dtype ? name : "master." + name;
+    }
+    builder_.call(block, s);
+  }
+
+  const ModelGraphs& model_;
+  const StepOptions& o_;
+  int stage_, stages_;
+  std::pair<int, int> range_;
+  ProgramBuilder builder_;
+  Part embed_, layer_, head_;
+  Type border_, loss_digits_;
+  int send_next_ = -1, receive_ = -1, send_back_ = -1, receive_back_ = -1;
+  std::map<std::string, int> block_cache_;
+};
+
+}  // namespace
+
+std::pair<int, int> stage_layers(int layers, int stages, int stage) {
+  return {layers * stage / stages, layers * (stage + 1) / stages};
+}
+
+Program compile_step(const ModelGraphs& model, const StepOptions& options, int stage) {
+  return StepCompiler(model, options, stage).run();
+}
+
+}  // namespace autarky

@@ -1,0 +1,42 @@
+// compile: a model and the options of a run become the program of one training step, or of a
+// forward pass alone, for one kind of rank.
+#pragma once
+#include "ir/model.h"
+#include "passes/memory.h"
+#include "passes/partition.h"
+#include "passes/program.h"
+#include "passes/recompute.h"
+#include "passes/schedule.h"
+
+namespace autarky {
+
+struct OptimizerOptions {
+  double beta1 = 0.9, beta2 = 0.95, eps = 1e-8, weight_decay = 0.1;
+  double max_norm = 1;  // of the whole gradient; 0: not clipped
+};
+
+struct StepOptions {
+  Mesh mesh;
+  ShardingRules rules = default_rules(false);
+  Recompute recompute = Recompute::selective;
+  PipelineSchedule schedule = PipelineSchedule::one_f_one_b;
+  int microbatches = 1;  // of one rank and step
+  int lanes = 1;         // of one rank: the gradient's sums, see DESIGN "The order of sums"
+  bool update = true;    // false: stops at the reduced gradients
+  OptimizerOptions optimizer;
+  ScratchBytes scratch = [](const Node&, Types, Types) { return std::int64_t(0); };
+};
+
+// The layers of a stage: [first, second).
+std::pair<int, int> stage_layers(int layers, int stages, int stage);
+
+// Buffers that a host fills or reads: "tokens.<m>", "targets.<m>", "positions.<m>", "segments.<m>",
+// "loss_weights.<m>" for micro-batch m; "hyper"; constants by their port's name; parameters
+// "<block>.<port>" with block "embed", "layer.<i>" or "head", and with the prefixes "master.",
+// "grad.", "m.", "v."; "loss.sum" (digits) and "clip" (factor, norm).
+Program compile_step(const ModelGraphs& model, const StepOptions& options, int stage);
+
+// Forward only: for each micro-batch the losses per token, in "losses.<m>".
+Program compile_forward(const ModelGraphs& model, const StepOptions& options, int stage);
+
+}  // namespace autarky

@@ -1,0 +1,33 @@
+#include <fmt/core.h>
+
+#include "passes/builder.h"
+#include "passes/compile.h"
+
+namespace autarky {
+
+Program compile_forward(const ModelGraphs& model, const StepOptions& o, int stage) {
+  ProgramBuilder builder(model.name + ".forward", o.mesh, stage);
+  if (model.tied()) builder.rename("head." + model.tied_head, "embed." + model.tied_embed);
+  const auto block = [&](const Graph& graph) {
+    Graph g = partition(graph, o.rules, o.mesh);
+    g.name += ".F";
+    return builder.add_block(std::move(g));
+  };
+  const int embed = block(model.embed), layer = block(model.layer), head = block(model.head);
+  const Graph& losses = builder.graph(head);
+  const auto act = [](int border, int m) { return fmt::format("act.{}.{}", border, m); };
+  for (int m = 0; m < o.microbatches; ++m) {
+    builder.call(embed, {"embed", -1, m, 0, {{"y", act(0, m)}}});
+    for (int l = 0; l < model.layers; ++l)
+      builder.call(layer,
+                   {fmt::format("layer.{}", l), l, m, 0, {{"x", act(l, m)}, {"y", act(l + 1, m)}}});
+    builder.buffer(fmt::format("losses.{}", m), BufferKind::scalar,
+                   losses.type(losses.find_output("loss")->value));
+    builder.call(
+        head,
+        {"head", -1, m, 0, {{"x", act(model.layers, m)}, {"loss", fmt::format("losses.{}", m)}}});
+  }
+  return builder.finish(o.scratch);
+}
+
+}  // namespace autarky

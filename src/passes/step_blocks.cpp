@@ -1,0 +1,180 @@
+#include "passes/step_blocks.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <map>
+
+#include "base/error.h"
+#include "ops/accumulate.h"
+#include "ops/adamw.h"
+#include "ops/fill.h"
+#include "passes/convert.h"
+
+namespace autarky {
+namespace {
+
+// Nodes of these blocks work on parts as they lie: their results keep the layout of their input.
+template <Operation Op>
+std::vector<Value> in_layout(Graph& graph, typename Op::Attrs attrs, std::vector<Value> in,
+                             std::size_t like) {
+  const auto out = apply_all<Op>(graph, std::move(attrs), in);
+  for (Value v : out) graph.type(v).layout = graph.type(in[like]).layout;
+  return out;
+}
+
+Layout without_partials(Layout layout) {
+  layout.partial.clear();
+  return layout;
+}
+
+}  // namespace
+
+Graph without_accumulation(const Graph& backward) {
+  Graph first = backward;
+  first.name += ".first";
+  for (auto& p : first.outputs) {
+    if (p.kind != PortKind::grad) continue;
+    const Node& node = first.nodes[std::size_t(first.producer(p.value))];
+    const Value addend = node.in[1];
+    AUTARKY_CHECK(node.op == &op_info<Accumulate>() && first.type(addend) == first.type(p.value),
+                  p.name);
+    p.value = addend;
+  }
+  remove_unused(first);
+  std::erase_if(first.inputs, [&](const Port& p) {
+    return p.kind == PortKind::grad &&
+           std::none_of(first.nodes.begin(), first.nodes.end(), [&](const Node& n) {
+             return std::find(n.in.begin(), n.in.end(), p.value) != n.in.end();
+           });
+  });
+  return first;
+}
+
+Graph combine_block(const std::vector<ParamPort>& params) {
+  Graph g;
+  g.name = "combine";
+  for (const auto& p : params) {
+    const Value left = g.add_input("grad." + p.name, PortKind::grad, p.grad);
+    const Value right = g.add_input("right." + p.name, PortKind::grad, p.grad);
+    g.add_output("grad." + p.name, PortKind::grad,
+                 in_layout<Accumulate>(g, {}, {left, right}, 0)[0]);
+  }
+  return g;
+}
+
+Graph reduce_block(const std::vector<ParamPort>& params) {
+  Graph g;
+  g.name = "reduce";
+  for (const auto& p : params) {
+    if (p.grad.layout.partial.empty()) continue;
+    const Value v = g.add_input("grad." + p.name, PortKind::grad, p.grad);
+    g.add_output("reduced." + p.name, PortKind::grad,
+                 convert_layout(g, v, without_partials(p.grad.layout), "gradient of " + p.name));
+  }
+  return g;
+}
+
+Graph tie_block(const Type& grad) {
+  Graph g;
+  g.name = "tie";
+  Type reduced = grad;
+  reduced.layout = without_partials(grad.layout);
+  const Value to = g.add_input("grad.to", PortKind::grad, reduced);
+  const Value from = g.add_input("grad.from", PortKind::grad, reduced);
+  g.add_output("grad.to", PortKind::grad, in_layout<Accumulate>(g, {}, {to, from}, 0)[0]);
+  return g;
+}
+
+std::string digits_port(const Type& grad) {
+  std::string name = "digits";
+  for (const auto& p : digits_type(grad, false).layout.partial)
+    name += fmt::format(".{}", axis_name(p.axis));
+  return name;
+}
+
+Type digits_type(const Type& grad, bool pipelined) {
+  Type digits(DType::i64, {{'z', Digits::kCount}});
+  for (const auto& axes : grad.layout.split)
+    for (Axis a : axes) digits.layout.add_partial({a, Combine::sum});
+  if (pipelined) digits.layout.add_partial({Axis::pp, Combine::sum});
+  return digits;
+}
+
+Graph norm_block(const std::vector<ParamPort>& params, bool pipelined) {
+  Graph g;
+  g.name = "norm";
+  std::map<std::string, Value> sums;
+  for (const auto& p : params) {
+    const auto port = digits_port(p.grad);
+    const auto type = digits_type(p.grad, pipelined);
+    if (!sums.contains(port)) sums[port] = g.add_input(port, PortKind::scalar, type);
+  }
+  for (const auto& p : params) {
+    Type reduced = p.grad;
+    reduced.layout = without_partials(p.grad.layout);
+    const Value v = g.add_input("grad." + p.name, PortKind::grad, reduced);
+    Value& sum = sums.at(digits_port(p.grad));
+    const Value squares = apply<ExactSum>(g, {true}, {v});
+    g.type(squares).layout = g.type(sum).layout;
+    sum = in_layout<Accumulate>(g, {}, {sum, squares}, 0)[0];
+  }
+  for (const auto& [port, v] : sums) g.add_output(port, PortKind::scalar, v);
+  return g;
+}
+
+Graph finish_block(const std::vector<Port>& digits, const std::vector<Type>& types,
+                   const Type& loss_digits, double max_norm, DType dtype) {
+  Graph g;
+  g.name = "finish";
+  const Value loss = g.add_input("loss.digits", PortKind::scalar, loss_digits);
+  const Value sum = g.add_input("loss.sum", PortKind::scalar, whole_type(loss_digits));
+  const Value everywhere = convert_layout(g, loss, without_partials(loss_digits.layout), "loss");
+  g.add_output("loss.sum", PortKind::scalar, apply<Accumulate>(g, {}, {sum, everywhere}));
+  Value total{-1};
+  for (std::size_t i = 0; i < digits.size(); ++i) {
+    Value v = g.add_input(digits[i].name, PortKind::scalar, types[i]);
+    v = convert_layout(g, v, without_partials(types[i].layout), "gradient norm");
+    total = total.id < 0 ? v : in_layout<Accumulate>(g, {}, {total, v}, 0)[0];
+  }
+  if (total.id >= 0)
+    g.add_output("clip", PortKind::scalar, apply<ClipScale>(g, {max_norm, dtype}, {total}));
+  return g;
+}
+
+Graph zero_block(const std::vector<std::pair<std::string, Type>>& values) {
+  Graph g;
+  g.name = "zero";
+  for (const auto& [name, type] : values) {
+    const Value v = g.add_input(name, PortKind::scalar, type);
+    g.add_output(name, PortKind::scalar, in_layout<FillWith>(g, {}, {v}, 0)[0]);
+  }
+  return g;
+}
+
+Graph optimizer_block(const std::vector<ParamPort>& params, const OptimizerOptions& o) {
+  Graph g;
+  g.name = "optimizer";
+  const DType dtype = params.front().grad.dtype;
+  const Value hyper = g.add_input("hyper", PortKind::scalar, Type(dtype, {{'h', 3}}));
+  const Value clip = g.add_input("clip", PortKind::scalar, Type(dtype, {{'y', 2}}));
+  for (const auto& p : params) {
+    Type reduced = p.grad;
+    reduced.layout = without_partials(p.grad.layout);
+    const auto in = [&](const std::string& prefix, PortKind kind) {
+      return g.add_input(prefix + p.name, kind, reduced);
+    };
+    const Value w = in("master.", PortKind::state), grad = in("grad.", PortKind::grad);
+    const Value m = in("m.", PortKind::state), v = in("v.", PortKind::state);
+    const AdamW::Attrs attrs{o.beta1, o.beta2, o.eps, p.decayed ? o.weight_decay : 0,
+                             p.param.dtype};
+    const auto out = in_layout<AdamW>(g, attrs, {w, grad, m, v, hyper, clip}, 0);
+    g.add_output("master." + p.name, PortKind::state, out[0]);
+    g.add_output("m." + p.name, PortKind::state, out[1]);
+    g.add_output("v." + p.name, PortKind::state, out[2]);
+    if (out.size() > 3) g.add_output(p.name, PortKind::param, out[3]);
+  }
+  return g;
+}
+
+}  // namespace autarky

@@ -1,0 +1,37 @@
+// The blocks of a step that do not come from the model: gradient reduction, norm, optimizer.
+#pragma once
+#include <vector>
+
+#include "passes/compile.h"
+
+namespace autarky {
+
+struct ParamPort {
+  std::string name;  // of the parameter's port
+  Type param, grad;  // with layouts
+  bool decayed;
+};
+
+// B of a micro-batch that opens a lane: its gradients are not added but written.
+Graph without_accumulation(const Graph& backward);
+
+// grad.<p> = grad.<p> + right.<p>: two lanes' sums become one.
+Graph combine_block(const std::vector<ParamPort>& params);
+// reduced.<p> = grad.<p> with its partials resolved (data parallel and others), in place.
+Graph reduce_block(const std::vector<ParamPort>& params);
+// grad.<to> += grad.<from>: the second use of a tied parameter.
+Graph tie_block(const Type& grad);
+// digits.<axes> += squares of every gradient, by the axes that split it.
+Graph norm_block(const std::vector<ParamPort>& params, bool pipelined);
+// loss.digits and digits.* summed over all ranks; clip = factor, norm.
+Graph finish_block(const std::vector<Port>& digits, const std::vector<Type>& types,
+                   const Type& loss_digits, double max_norm, DType dtype);
+// Zeroes digits.
+Graph zero_block(const std::vector<std::pair<std::string, Type>>& values);
+// AdamW for every parameter of a block.
+Graph optimizer_block(const std::vector<ParamPort>& params, const OptimizerOptions& options);
+
+std::string digits_port(const Type& grad);  // "digits", "digits.tp", ...
+Type digits_type(const Type& grad, bool pipelined);
+
+}  // namespace autarky

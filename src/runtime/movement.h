@@ -1,0 +1,22 @@
+// Carries out the operations that move values between ranks.
+#pragma once
+#include <memory>
+
+#include "backend/kernel_table.h"
+#include "comm/comm.h"
+#include "ir/graph.h"
+
+namespace autarky {
+
+// A movement under way: finish() returns when the result is in place.
+class Move {
+ public:
+  virtual ~Move() = default;
+  virtual void finish() = 0;
+};
+
+// `in`, `out`: local tensors. The source may be reused as soon as this returns.
+std::unique_ptr<Move> start_move(const Node& node, const Tensor& in, const Tensor& out,
+                                 const Mesh& mesh, Comm& comm);
+
+}  // namespace autarky

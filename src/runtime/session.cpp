@@ -1,0 +1,157 @@
+#include "runtime/session.h"
+
+#include <fmt/core.h>
+
+#include <cstring>
+
+#include "base/error.h"
+
+namespace autarky {
+
+std::function<std::int64_t(const Node&, Types, Types)> scratch_of(const Backend& backend) {
+  return [&table = backend.kernels()](const Node& node, Types in, Types out) -> std::int64_t {
+    if (node.op->movement != Movement::none) return 0;
+    const Choice choice = table.choose(*node.op, node.attrs, in, out);
+    return choice.kernel ? choice.kernel->scratch(node.attrs, in, out) : 0;
+  };
+}
+
+Session::Session(Program program, const Backend& backend, std::unique_ptr<Memory> arena, Comm& comm,
+                 Session* donor)
+    : program_(std::move(program)), arena_(std::move(arena)), comm_(comm) {
+  for (const auto& b : program_.buffers) {
+    const bool borrowed =
+        donor && is_static(b.kind) && donor->has(b.name) && b.kind != BufferKind::data;
+    buffer_data_.push_back(borrowed ? donor->buffer(b.name).data
+                                    : arena_->bytes().data() + b.offset);
+    buffer_types_.push_back(local_type(b.type, program_.mesh));
+  }
+  frame_ = arena_->bytes().data() + program_.static_bytes + program_.slot_bytes;
+  for (const auto& block : program_.blocks) prepare_block(block, backend);
+}
+
+namespace {
+
+// Where this rank's piece of every dim of a node starts.
+std::map<char, std::int64_t> origins_of(const Graph& graph, const Node& node, const Mesh& mesh,
+                                        const Coordinates& at) {
+  std::map<char, std::int64_t> origins;
+  const auto note = [&](const Type& t) {
+    for (std::size_t d = 0; d < t.dims.size(); ++d) {
+      const auto n = pieces(mesh, t.layout.split[d]);
+      if (n > 1)
+        origins[t.dims[d].name] = t.dims[d].extent / n * piece_index(mesh, t.layout.split[d], at);
+    }
+  };
+  for (Value v : node.in) note(graph.type(v));
+  for (Value v : node.out) note(graph.type(v));
+  return origins;
+}
+
+}  // namespace
+
+void Session::prepare_block(const Block& block, const Backend& backend) {
+  const auto at = program_.mesh.coordinates(comm_.rank());
+  std::vector<PreparedNode> nodes;
+  for (const auto& node : block.graph.nodes) {
+    PreparedNode p;
+    for (Value v : node.in) p.in_types.push_back(local_type(block.graph.type(v), program_.mesh));
+    for (Value v : node.out) p.out_types.push_back(local_type(block.graph.type(v), program_.mesh));
+    p.origins = origins_of(block.graph, node, program_.mesh, at);
+    p.aliases = node.op->aliases(node.attrs, node.in.size());
+    if (node.op->movement == Movement::none) {
+      const Choice choice = backend.kernels().choose(*node.op, node.attrs, p.in_types, p.out_types);
+      if (!choice.kernel)
+        throw Error(fmt::format("backend {} has no kernel for {}", backend.name(), node.op->name))
+            .at(node.source);
+      p.kernel = choice.kernel;
+    }
+    p.time = {block.graph.name,
+              std::string(node.op->name),
+              p.kernel ? p.kernel->name : "movement",
+              0,
+              0,
+              node.op->cost(node.attrs, p.in_types, p.out_types)};
+    nodes.push_back(std::move(p));
+  }
+  blocks_.push_back(std::move(nodes));
+}
+
+Tensor Session::buffer(std::string_view name) const {
+  const int b = program_.find_buffer(name);
+  AUTARKY_CHECK(b >= 0, name);
+  return {buffer_data_[std::size_t(b)], &buffer_types_[std::size_t(b)]};
+}
+
+void Session::run() {
+  for (const auto& call : program_.calls) run_call(call);
+  for (auto& r : running_) r.move->finish();
+  running_.clear();
+}
+
+void Session::run_call(const Call& call) {
+  const Block& block = program_.blocks[std::size_t(call.block)];
+  const Graph& graph = block.graph;
+  std::vector<std::byte*> at(graph.values.size(), nullptr);
+  for (const auto& [value, offset] : block.frame.offsets) at[std::size_t(value)] = frame_ + offset;
+  for (std::size_t i = 0; i < graph.inputs.size(); ++i)
+    at[std::size_t(graph.inputs[i].value.id)] = buffer_data_[std::size_t(call.inputs[i])];
+  for (std::size_t i = 0; i < graph.outputs.size(); ++i)
+    at[std::size_t(graph.outputs[i].value.id)] = buffer_data_[std::size_t(call.outputs[i])];
+  for (std::size_t n = 0; n < graph.nodes.size(); ++n)
+    run_node(graph.nodes[n], blocks_[std::size_t(call.block)][n], block.frame.scratch[n], at);
+}
+
+void Session::run_node(const Node& node, PreparedNode& p, std::int64_t scratch,
+                       std::span<std::byte* const> at) {
+  std::vector<Tensor> in, out;
+  for (std::size_t i = 0; i < node.in.size(); ++i)
+    in.push_back({at[std::size_t(node.in[i].id)], &p.in_types[i]});
+  for (std::size_t i = 0; i < node.out.size(); ++i)
+    out.push_back({at[std::size_t(node.out[i].id)], &p.out_types[i]});
+  finish_moves(in);
+  finish_moves(out);
+  const auto start = std::chrono::steady_clock::now();
+  if (p.kernel == nullptr) {
+    if (auto move = start_move(node, in[0], out[0], program_.mesh, comm_))
+      running_.push_back({out[0].data, std::size_t(out[0].type->bytes()), std::move(move)});
+  } else {
+    for (std::size_t o = 0; o < p.aliases.size() && o < out.size(); ++o)
+      if (const int i = p.aliases[o]; i >= 0 && in[std::size_t(i)].data != out[o].data) {
+        std::memcpy(out[o].data, in[std::size_t(i)].data, std::size_t(p.out_types[o].bytes()));
+        in[std::size_t(i)].data = out[o].data;
+      }
+    const auto bytes = scratch < 0 ? 0 : p.kernel->scratch(node.attrs, p.in_types, p.out_types);
+    p.kernel->launch(
+        node.attrs,
+        {in, out, p.origins, {frame_ + std::max<std::int64_t>(scratch, 0), std::size_t(bytes)}});
+  }
+  if (!profiling_) return;
+  p.time.seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  ++p.time.calls;
+}
+
+void Session::finish_moves(std::span<const Tensor> tensors) {
+  if (running_.empty()) return;
+  for (auto r = running_.begin(); r != running_.end();) {
+    bool touched = false;
+    for (const auto& t : tensors)
+      touched |= t.data < r->out + r->bytes && r->out < t.data + t.type->bytes();
+    if (touched) r->move->finish();
+    r = touched ? running_.erase(r) : std::next(r);
+  }
+}
+
+std::vector<NodeTime> Session::profile() const {
+  std::vector<NodeTime> times;
+  for (const auto& block : blocks_)
+    for (const auto& node : block)
+      if (node.time.calls > 0) {
+        times.push_back(node.time);
+        times.back().cost.flops *= double(node.time.calls);
+        times.back().cost.bytes *= double(node.time.calls);
+      }
+  return times;
+}
+
+}  // namespace autarky

@@ -1,0 +1,76 @@
+// Executes a program on a backend and a communicator.
+#pragma once
+#include <chrono>
+#include <list>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "backend/backend.h"
+#include "comm/comm.h"
+#include "passes/program.h"
+#include "runtime/movement.h"
+
+namespace autarky {
+
+// The scratch that a backend's kernels ask for: what the memory pass plans with.
+std::function<std::int64_t(const Node&, Types, Types)> scratch_of(const Backend& backend);
+
+// Time and count of one kind of node, for the per-operation table.
+struct NodeTime {
+  std::string block, op, kernel;
+  double seconds = 0;
+  std::int64_t calls = 0;
+  Cost cost;  // of all calls
+};
+
+class Session {
+ public:
+  // Memory is allocated here, all of it. `donor`: a session whose static buffers of the same names
+  // are used instead of own ones (evaluation beside training).
+  Session(Program program, const Backend& backend, std::unique_ptr<Memory> arena, Comm& comm,
+          Session* donor = nullptr);
+
+  // One pass over all calls.
+  void run();
+
+  const Program& program() const { return program_; }
+  // A buffer's memory and local type; "" data where this kind of rank has no such buffer.
+  Tensor buffer(std::string_view name) const;
+  bool has(std::string_view name) const { return program_.find_buffer(name) >= 0; }
+
+  void set_profiling(bool on) { profiling_ = on; }
+  std::vector<NodeTime> profile() const;
+
+ private:
+  struct PreparedNode {
+    const Kernel* kernel = nullptr;  // null: a movement
+    std::vector<Type> in_types, out_types;
+    std::map<char, std::int64_t> origins;
+    std::vector<int> aliases;
+    NodeTime time;
+  };
+  struct Running {
+    std::byte* out;
+    std::size_t bytes;
+    std::unique_ptr<Move> move;
+  };
+
+  void prepare_block(const Block& block, const Backend& backend);
+  void run_call(const Call& call);
+  void run_node(const Node& node, PreparedNode& prepared, std::int64_t scratch,
+                std::span<std::byte* const> at);
+  void finish_moves(std::span<const Tensor> tensors);
+
+  Program program_;
+  std::unique_ptr<Memory> arena_;
+  Comm& comm_;
+  std::vector<std::byte*> buffer_data_;
+  std::vector<Type> buffer_types_;  // local
+  std::vector<std::vector<PreparedNode>> blocks_;
+  std::list<Running> running_;
+  std::byte* frame_ = nullptr;
+  bool profiling_ = false;
+};
+
+}  // namespace autarky

@@ -1,0 +1,149 @@
+#include "sim/simulate.h"
+
+#include <algorithm>
+#include <deque>
+#include <optional>
+
+#include "base/error.h"
+#include "ops/movement.h"
+
+namespace autarky {
+namespace {
+
+double efficiency_of(const ChipModel& chip, std::string_view op) {
+  const auto it = chip.efficiency.find(std::string(op));
+  return it == chip.efficiency.end() ? 1 : it->second;
+}
+
+// Ring algorithms: an all-reduce moves 2 (n-1)/n of the bytes in 2 (n-1) messages, the others half.
+double movement_seconds(const Node& node, Types in, Types out, const Mesh& mesh,
+                        const ChipModel& chip) {
+  if (node.op == &op_info<Slice>())
+    return double(in[0].bytes() + out[0].bytes()) / chip.bytes_per_s;
+  const double bytes = double(std::max(in[0].bytes(), out[0].bytes()));
+  if (node.op->movement != Movement::collective)
+    return chip.link_latency_s + bytes / chip.link_bytes_per_s;
+  const double n = mesh.size(*queue_of(node).axis);
+  const double rounds = node.op == &op_info<AllReduce>() ? 2 * (n - 1) : n - 1;
+  return rounds * (chip.link_latency_s + bytes / n / chip.link_bytes_per_s);
+}
+
+// The state of one stage's queues while its calls are followed.
+class StageClock {
+ public:
+  StageClock(const Program& p, const ChipModel& chip)
+      : p_(p), chip_(chip), ready_(p.buffers.size(), 0) {
+    for (const auto& block : p.blocks) durations_.push_back(node_durations(block.graph));
+  }
+
+  bool done() const { return next_ == p_.calls.size(); }
+  double now() const {
+    double end = 0;
+    for (const auto& [q, t] : clock_) end = std::max(end, t);
+    return end;
+  }
+
+  // Runs calls until one needs a message that has not been sent. Mail: arrival times by direction.
+  bool advance(std::deque<double>& from_before, std::deque<double>& from_next,
+               std::deque<double>& to_before, std::deque<double>& to_next) {
+    bool moved = false;
+    for (; next_ < p_.calls.size(); ++next_, moved = true) {
+      const Call& call = p_.calls[next_];
+      const Graph& graph = p_.blocks[std::size_t(call.block)].graph;
+      if (graph.nodes[0].op->movement == Movement::receive) {
+        auto& mail =
+            std::any_cast<Receive::Attrs>(graph.nodes[0].attrs).step < 0 ? from_before : from_next;
+        if (mail.empty()) return moved;
+        ready_[std::size_t(call.outputs[0])] = mail.front();
+        mail.pop_front();
+        continue;
+      }
+      run(call, graph);
+      if (graph.nodes[0].op->movement == Movement::send)
+        (std::any_cast<Send::Attrs>(graph.nodes[0].attrs).step < 0 ? to_before : to_next)
+            .push_back(clock_[queue_name({Axis::pp})]);
+    }
+    return moved;
+  }
+
+  std::map<std::string, double> op_seconds;
+  std::map<std::string, double> busy;
+
+ private:
+  std::vector<double> node_durations(const Graph& graph) const {
+    std::vector<double> seconds;
+    for (const auto& node : graph.nodes) {
+      std::vector<Type> in, out;
+      for (Value v : node.in) in.push_back(local_type(graph.type(v), p_.mesh));
+      for (Value v : node.out) out.push_back(local_type(graph.type(v), p_.mesh));
+      seconds.push_back(node_seconds(node, in, out, p_.mesh, chip_));
+    }
+    return seconds;
+  }
+
+  void run(const Call& call, const Graph& graph) {
+    std::vector<double> ready(graph.values.size(), 0);
+    for (std::size_t i = 0; i < graph.inputs.size(); ++i)
+      ready[std::size_t(graph.inputs[i].value.id)] = ready_[std::size_t(call.inputs[i])];
+    const auto& seconds = durations_[std::size_t(call.block)];
+    for (std::size_t n = 0; n < graph.nodes.size(); ++n) {
+      const Node& node = graph.nodes[n];
+      const std::string queue = queue_name(queue_of(node));
+      double start = clock_[queue];
+      for (Value v : node.in) start = std::max(start, ready[std::size_t(v.id)]);
+      clock_[queue] = start + seconds[n];
+      busy[queue] += seconds[n];
+      op_seconds[std::string(node.op->name)] += seconds[n];
+      for (Value v : node.out) ready[std::size_t(v.id)] = clock_[queue];
+    }
+    for (std::size_t i = 0; i < graph.outputs.size(); ++i)
+      ready_[std::size_t(call.outputs[i])] = ready[std::size_t(graph.outputs[i].value.id)];
+  }
+
+  const Program& p_;
+  const ChipModel& chip_;
+  std::vector<double> ready_;  // by buffer
+  std::vector<std::vector<double>> durations_;
+  std::map<std::string, double> clock_;
+  std::size_t next_ = 0;
+};
+
+}  // namespace
+
+double node_seconds(const Node& node, Types in, Types out, const Mesh& mesh,
+                    const ChipModel& chip) {
+  if (node.op->movement != Movement::none)
+    return chip.launch_s + movement_seconds(node, in, out, mesh, chip);
+  const Cost cost = node.op->cost(node.attrs, in, out);
+  const auto peak = chip.flops_per_s.find(in[0].dtype);
+  const double flops_per_s =
+      (peak == chip.flops_per_s.end() ? chip.flops_per_s.at(DType::f32) : peak->second) *
+      efficiency_of(chip, node.op->name);
+  return chip.launch_s + std::max(cost.flops / flops_per_s, cost.bytes / chip.bytes_per_s);
+}
+
+Simulation simulate(std::span<const Program> stages, const ChipModel& chip) {
+  std::vector<StageClock> clocks;
+  for (const auto& p : stages) clocks.emplace_back(p, chip);
+  const std::size_t n = stages.size();
+  std::vector<std::deque<double>> forward(n + 1), backward(n + 1);  // mail into stage i
+  for (bool moved = true; moved;) {
+    moved = false;
+    for (std::size_t s = 0; s < n; ++s)
+      moved |= clocks[s].advance(forward[s], backward[s], s > 0 ? backward[s - 1] : backward[n],
+                                 forward[s + 1]);
+  }
+  Simulation result;
+  for (std::size_t s = 0; s < n; ++s) {
+    if (!clocks[s].done())
+      throw Error("the program deadlocks: a receive has no send").at(stages[s].name);
+    result.stage_s.push_back(clocks[s].now());
+    result.step_s = std::max(result.step_s, clocks[s].now());
+    result.memory_bytes = std::max(result.memory_bytes, stages[s].arena_bytes());
+  }
+  for (const auto& [queue, seconds] : clocks[0].busy) result.queues.push_back({queue, seconds});
+  result.op_s = clocks[0].op_seconds;
+  return result;
+}
+
+}  // namespace autarky

@@ -1,0 +1,185 @@
+#include "layouts/run_layout.h"
+
+#include <fmt/core.h>
+
+#include <mutex>
+
+#include "backend/reference/reference.h"
+#include "base/hash.h"
+#include "base/rng.h"
+#include "comm/local/local_comm.h"
+#include "ops/exact_sum.h"
+#include "runtime/session.h"
+
+namespace autarky {
+namespace {
+
+constexpr std::int64_t kSeq = 8;
+
+// Calls body(local index, whole index) for every element that a rank holds of a value.
+template <class Body>
+void each_element(const Type& type, const Mesh& mesh, int rank, Body&& body) {
+  const Type local = local_type(type, mesh);
+  const auto at = mesh.coordinates(rank);
+  for (std::int64_t i = 0; i < local.elements(); ++i) {
+    std::int64_t rest = i, whole = 0, stride = 1;
+    for (std::size_t d = type.dims.size(); d-- > 0;) {
+      const auto extent = local.dims[d].extent;
+      const auto origin = extent * piece_index(mesh, type.layout.split[d], at);
+      whole += (origin + rest % extent) * stride;
+      stride *= type.dims[d].extent;
+      rest /= extent;
+    }
+    body(i, whole);
+  }
+}
+
+class RankRun {
+ public:
+  RankRun(const LayoutRun& run, Session& session, int rank, int microbatches)
+      : run_(run), s_(session), rank_(rank), microbatches_(microbatches) {}
+
+  void fill() {
+    for (const auto& b : s_.program().buffers) {
+      if (b.kind == BufferKind::param || b.kind == BufferKind::master) fill_param(b);
+      if (b.kind == BufferKind::constant)
+        fill_with(b, [&](std::int64_t i) {
+          return std::pow(100.0, -double(i) / double(b.type.dims[0].extent));
+        });
+    }
+    for (int m = 0; m < microbatches_; ++m) fill_data(m);
+    if (s_.has("hyper"))
+      fill_with(buffer_of("hyper"), [](std::int64_t i) { return i == 0 ? 0.01 : 0.1; });
+  }
+
+  double loss() const {
+    std::array<std::int64_t, Digits::kCount> digits;
+    const auto t = s_.buffer("loss.sum");
+    std::copy_n(t.as<std::int64_t>(), digits.size(), digits.begin());
+    return Digits::value(digits);
+  }
+
+  void collect(std::map<std::string, std::vector<double>>& whole) const {
+    for (const auto& b : s_.program().buffers) {
+      std::string name = b.name;
+      if (name.starts_with("reduced.")) name = name.substr(8);
+      else if (b.kind == BufferKind::grad && b.type.layout.partial.empty() &&
+               !std::isdigit(name[5]))
+        name = name.substr(5);
+      else continue;
+      const auto values = to_doubles(s_.buffer(b.name));
+      auto& all = whole[name];
+      all.resize(std::size_t(b.type.elements()));
+      each_element(b.type, run_.mesh, rank_,
+                   [&](auto i, auto w) { all[std::size_t(w)] = values[std::size_t(i)]; });
+    }
+  }
+
+ private:
+  const Buffer& buffer_of(std::string_view name) const {
+    return s_.program().buffers[std::size_t(s_.program().find_buffer(name))];
+  }
+  template <class F>
+  void fill_with(const Buffer& b, F&& value) {
+    const auto t = s_.buffer(b.name);
+    std::vector<double> values(std::size_t(t.elements()));
+    each_element(b.type, run_.mesh, rank_,
+                 [&](auto i, auto w) { values[std::size_t(i)] = value(w); });
+    from_doubles(values, t);
+  }
+  void fill_param(const Buffer& b) {
+    const Random random{xxh3(b.name.starts_with("master.") ? b.name.substr(7) : b.name),
+                        Purpose::init};
+    const bool ones =
+        b.name.find("norm") != std::string::npos || b.name.find("ln_") != std::string::npos;
+    fill_with(b, [&](std::int64_t i) {
+      return (ones ? 1.0 : 0.0) + 0.2 * random.normal(std::uint64_t(i));
+    });
+  }
+  // The rank's rows of micro-batch m: rows are numbered over the step as DESIGN's lanes are, so a
+  // data-parallel rank has contiguous micro-batches.
+  void fill_data(int m) {
+    const auto dp = run_.mesh.coordinates(rank_)[std::size_t(Axis::dp)];
+    const std::int64_t row = std::int64_t(dp) * microbatches_ + m;
+    const Random random{7, Purpose::test};
+    const auto put = [&](const std::string& name, auto&& value) {
+      const std::string full = fmt::format("{}.{}", name, m);
+      if (!s_.has(full)) return;
+      const Buffer& b = buffer_of(full);
+      const auto t = s_.buffer(full);
+      std::vector<double> values(std::size_t(t.elements()));
+      each_element(b.type, run_.mesh, rank_,
+                   [&](auto i, auto w) { values[std::size_t(i)] = value(w % kSeq); });
+      from_doubles(values, t);
+    };
+    const auto token = [&](std::int64_t s) {
+      return double(random.bits(std::uint64_t(row * (kSeq + 1) + s)) % 16);
+    };
+    put("tokens", [&](std::int64_t s) { return token(s); });
+    put("targets", [&](std::int64_t s) { return s == 4 ? -1.0 : token(s + 1); });
+    put("positions", [&](std::int64_t s) { return double(s < 5 ? s : s - 5); });
+    put("segments", [&](std::int64_t s) { return double(s < 5 ? 0 : 1); });
+    put("loss_weights", [&](std::int64_t) { return 1.0 / double(run_.global_batch * (kSeq - 1)); });
+  }
+
+  const LayoutRun& run_;
+  Session& s_;
+  int rank_, microbatches_;
+};
+
+}  // namespace
+
+ModelConfig tiny_config(Family family) {
+  ModelConfig c;
+  c.family = family;
+  c.layers = 4;
+  c.hidden = 16;
+  c.heads = family == Family::gpt2 ? 2 : 4;
+  c.kv_heads = 2;
+  c.head_dim = 4;
+  c.ffn = 24;
+  c.vocab = 16;
+  c.max_positions = 32;
+  if (family == Family::gpt2) {
+    c.norm = NormKind::layer;
+    c.activation = Activation::gelu_tanh;
+    c.position = PositionKind::learned;
+    c.qkv_bias = c.attn_output_bias = c.ffn_input_bias = c.ffn_output_bias = true;
+    c.tied_embeddings = true;
+    c.head_dim = 8;
+  }
+  c.qkv_bias = family != Family::llama;
+  return c;
+}
+
+LayoutResult run_layout(const ModelConfig& config, const LayoutRun& run) {
+  const int dp = run.mesh.size(Axis::dp), microbatches = run.global_batch / dp;
+  const ModelGraphs model = build_decoder(config, {run.dtype, dp, kSeq});
+  const auto backend = make_reference_backend();
+  LayoutResult result;
+  std::mutex mutex;
+  run_local_ranks(run.mesh.ranks(), [&](Comm& comm) {
+    StepOptions o;
+    o.mesh = run.mesh;
+    o.rules = default_rules(run.sequence_parallel);
+    o.recompute = run.recompute;
+    o.schedule = run.schedule;
+    o.microbatches = microbatches;
+    o.lanes = run.lanes / dp;
+    o.update = run.update;
+    o.scratch = scratch_of(*backend);
+    Program program =
+        compile_step(model, o, run.mesh.coordinates(comm.rank())[std::size_t(Axis::pp)]);
+    auto arena = backend->allocate(program.arena_bytes());
+    Session session(std::move(program), *backend, std::move(arena), comm);
+    RankRun rank(run, session, comm.rank(), microbatches);
+    rank.fill();
+    session.run();
+    const std::lock_guard lock(mutex);
+    result.loss = rank.loss() / double(run.global_batch * (kSeq - 1));
+    rank.collect(result.gradients);
+  });
+  return result;
+}
+
+}  // namespace autarky

@@ -1,0 +1,160 @@
+// The walking skeleton: a tiny model through every pass, on a local mesh, against one rank.
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "base/error.h"
+#include "layouts/run_layout.h"
+#include "sim/simulate.h"
+
+namespace autarky {
+namespace {
+
+Mesh mesh(int tp, int dp, int pp) {
+  Mesh m;
+  m.size(Axis::tp) = tp;
+  m.size(Axis::dp) = dp;
+  m.size(Axis::pp) = pp;
+  return m;
+}
+
+double largest_of(const std::vector<double>& values) {
+  double largest = 0;
+  for (double v : values) largest = std::max(largest, std::abs(v));
+  return largest;
+}
+
+// Differences are measured by each tensor's largest gradient. A gradient that is zero in exact
+// arithmetic (a key bias without rope: softmax does not see it) is noise, and is measured by a
+// millionth of the largest of all.
+void expect_same(const LayoutResult& a, const LayoutResult& b, double tolerance) {
+  EXPECT_NEAR(a.loss, b.loss, tolerance * std::abs(a.loss));
+  double largest_of_all = 0;
+  for (const auto& [name, values] : a.gradients)
+    largest_of_all = std::max(largest_of_all, largest_of(values));
+  ASSERT_EQ(a.gradients.size(), b.gradients.size());
+  for (const auto& [name, whole] : a.gradients) {
+    ASSERT_TRUE(b.gradients.contains(name)) << name;
+    const auto& other = b.gradients.at(name);
+    ASSERT_EQ(whole.size(), other.size()) << name;
+    double difference = 0;
+    for (std::size_t i = 0; i < whole.size(); ++i)
+      difference = std::max(difference, std::abs(whole[i] - other[i]));
+    const double largest = largest_of(whole);
+    EXPECT_GT(largest, 0) << name;
+    EXPECT_LE(difference, tolerance * std::max(largest, 1e-6 * largest_of_all)) << name;
+  }
+}
+
+struct NamedRun {
+  std::string name;
+  Family family;
+  LayoutRun run;
+};
+std::ostream& operator<<(std::ostream& out, const NamedRun& r) { return out << r.name; }
+
+class Layouts : public testing::TestWithParam<NamedRun> {};
+
+TEST_P(Layouts, LossAndGradientsEqualThoseOfOneRank) {
+  const ModelConfig config = tiny_config(GetParam().family);
+  LayoutRun one;
+  one.mesh = mesh(1, 1, 1);
+  expect_same(run_layout(config, one), run_layout(config, GetParam().run), 1e-10);
+}
+
+std::vector<NamedRun> runs() {
+  const auto llama = [](std::string name, LayoutRun r) {
+    return NamedRun{std::move(name), Family::llama, r};
+  };
+  std::vector<NamedRun> all = {
+      llama("Tp2Dp2Pp2", {mesh(2, 2, 2)}),
+      llama("Tp2Dp2Pp2SequenceParallel", {mesh(2, 2, 2), true}),
+      llama("Tp2", {mesh(2, 1, 1)}),
+      llama("Tp2SequenceParallel", {mesh(2, 1, 1), true}),
+      llama("Dp2", {mesh(1, 2, 1)}),
+      llama("Dp4", {mesh(1, 4, 1)}),
+      llama("Pp2", {mesh(1, 1, 2)}),
+      llama("Pp4Gpipe", {mesh(1, 1, 4), false, Recompute::selective, PipelineSchedule::gpipe}),
+      llama("FullRecompute", {mesh(1, 1, 1), false, Recompute::full}),
+      llama("NoRecomputeTp2Pp2", {mesh(2, 1, 2), false, Recompute::none}),
+      {"Gpt2TiedTp2Dp2", Family::gpt2, {mesh(2, 2, 1), true}},
+      {"Qwen2Tp2Dp2Pp2", Family::qwen2, {mesh(2, 2, 2), true, Recompute::full}}};
+  return all;
+}
+
+INSTANTIATE_TEST_SUITE_P(Skeleton, Layouts, testing::ValuesIn(runs()),
+                         [](const auto& test) { return test.param.name; });
+
+// At fixed tp the bits do not depend on dp (a divisor of lanes), schedule or stage count.
+TEST(OrderOfSums, DataParallelAndPipelineKeepTheBits) {
+  const ModelConfig config = tiny_config(Family::llama);
+  LayoutRun one;
+  one.mesh = mesh(1, 1, 1);
+  one.dtype = DType::f32;
+  const LayoutResult whole = run_layout(config, one);
+  for (const auto& m : {mesh(1, 2, 1), mesh(1, 4, 1), mesh(1, 1, 2), mesh(1, 2, 2)}) {
+    LayoutRun other = one;
+    other.mesh = m;
+    const LayoutResult result = run_layout(config, other);
+    EXPECT_EQ(result.loss, whole.loss) << m.to_string();
+    EXPECT_EQ(result.gradients, whole.gradients) << m.to_string();
+  }
+}
+
+std::vector<Program> compile_stages(const LayoutRun& run, const ModelConfig& config) {
+  const int dp = run.mesh.size(Axis::dp);
+  const ModelGraphs model = build_decoder(config, {DType::f32, dp, 8});
+  StepOptions o;
+  o.mesh = run.mesh;
+  o.microbatches = run.global_batch / dp;
+  o.schedule = run.schedule;
+  std::vector<Program> stages;
+  for (int s = 0; s < run.mesh.size(Axis::pp); ++s) stages.push_back(compile_step(model, o, s));
+  return stages;
+}
+
+ChipModel test_chip() {
+  ChipModel chip;
+  chip.flops_per_s = {{DType::f32, 1e9}};
+  chip.bytes_per_s = 1e9;
+  chip.launch_s = 1e-6;
+  chip.link_latency_s = 1e-5;
+  chip.link_bytes_per_s = 1e8;
+  return chip;
+}
+
+// The very programs that the layouts above run are costed along their queues.
+TEST(Simulator, FollowsTheQueuesOfTheProgramThatRuns) {
+  const ModelConfig config = tiny_config(Family::llama);
+  const auto one = simulate(compile_stages({mesh(1, 1, 1)}, config), test_chip());
+  const auto eight = simulate(compile_stages({mesh(2, 2, 2)}, config), test_chip());
+  ASSERT_EQ(eight.stage_s.size(), 2u);
+  double communication = 0;
+  for (const auto& q : eight.queues)
+    if (q.name != "compute") communication += q.busy_s;
+  EXPECT_GT(communication, 0);
+  EXPECT_EQ(one.queues.size(), 1u);                         // compute alone
+  EXPECT_LT(eight.queues[0].busy_s, one.queues[0].busy_s);  // a stage does less than the whole
+  EXPECT_GE(eight.step_s, eight.stage_s[0]);
+  EXPECT_LT(eight.memory_bytes, one.memory_bytes);
+}
+
+TEST(Simulator, GpipeKeepsMoreThanOneFOneB) {
+  const ModelConfig config = tiny_config(Family::llama);
+  LayoutRun run{mesh(1, 1, 4)};
+  const auto few = simulate(compile_stages(run, config), test_chip());
+  run.schedule = PipelineSchedule::gpipe;
+  const auto many = simulate(compile_stages(run, config), test_chip());
+  EXPECT_LT(few.memory_bytes, many.memory_bytes);
+}
+
+TEST(Verifier, FindsAReceiveWithoutASend) {
+  auto stages = compile_stages({mesh(1, 1, 2)}, tiny_config(Family::llama));
+  std::erase_if(stages[0].calls, [&](const Call& c) {
+    return stages[0].blocks[std::size_t(c.block)].graph.name == "send.y";
+  });
+  EXPECT_THROW(simulate(stages, test_chip()), Error);
+}
+
+}  // namespace
+}  // namespace autarky
