@@ -1,0 +1,47 @@
+// Tokens that are cut out of a text before anything else: "<|endoftext|>" and the like.
+#pragma once
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "text/pair_map.h"
+
+namespace autarky {
+
+struct AddedToken {
+  std::int32_t id = 0;
+  std::string content;
+  bool special = true;      // control token: can be forbidden in a text, skipped in decoding
+  bool normalized = false;  // matched after normalisation instead of before
+};
+
+// Leftmost, longest matches of a set of strings; a trie over bytes.
+class AddedTokenFinder {
+ public:
+  static constexpr std::size_t kMaxLength = 1024;  // bytes of a token: bounds a match's time
+
+  void add(std::string_view content, std::int32_t id, bool special);
+
+  struct Match {
+    std::size_t start, length;
+    std::int32_t id;
+  };
+  // The first match at or after `from`; tokens that are special only if allowed.
+  std::optional<Match> find(std::string_view text, std::size_t from, bool allow_special) const;
+
+ private:
+  struct Node {
+    std::int32_t id = -1;  // of the token that ends here
+    bool special = false;
+  };
+  std::optional<Match> match_at(std::string_view text, std::size_t at, bool allow_special) const;
+
+  std::array<bool, 256> starts_{};
+  std::vector<Node> nodes_{1};
+  PairMap<std::int32_t> next_;  // (node, byte) -> node
+};
+
+}  // namespace autarky

@@ -1,0 +1,62 @@
+#include "text/nfc.h"
+
+#include <unicode/bytestream.h>
+#include <unicode/normalizer2.h>
+
+#include "base/error.h"
+#include "text/utf8.h"
+
+namespace autarky {
+namespace {
+
+// ICU counts bytes in 32 bits: longer texts are cut before a character that never combines.
+constexpr std::size_t kChunk = std::size_t(1) << 28;
+
+const icu::Normalizer2& normalizer() {
+  UErrorCode status = U_ZERO_ERROR;
+  const icu::Normalizer2* n = icu::Normalizer2::getNFCInstance(status);
+  if (U_FAILURE(status) || n == nullptr)
+    throw Error("the Unicode library has no NFC data").hint("Reinstall libicu.");
+  return *n;
+}
+
+std::size_t chunk_end(const icu::Normalizer2& n, std::string_view text) {
+  std::size_t end = utf8_floor(text, kChunk);
+  while (end < text.size()) {
+    std::size_t next = end;
+    if (n.hasBoundaryBefore(UChar32(next_code_point(text, next)))) break;
+    end = next;
+  }
+  return end;
+}
+
+void append_nfc(const icu::Normalizer2& n, std::string_view valid, std::string& out) {
+  icu::StringByteSink<std::string> sink(&out);
+  while (!valid.empty()) {
+    const std::size_t end = chunk_end(n, valid);
+    UErrorCode status = U_ZERO_ERROR;
+    n.normalizeUTF8(0, icu::StringPiece(valid.data(), std::int32_t(end)), sink, nullptr, status);
+    if (U_FAILURE(status))
+      throw Error("normalising a text to NFC failed").found(u_errorName(status));
+    valid.remove_prefix(end);
+  }
+}
+
+}  // namespace
+
+std::string nfc(std::string_view bytes) {
+  const icu::Normalizer2& n = normalizer();
+  std::string out;
+  while (!bytes.empty()) {
+    const std::size_t valid = valid_utf8_prefix(bytes);
+    append_nfc(n, bytes.substr(0, valid), out);
+    bytes.remove_prefix(valid);
+    if (!bytes.empty()) {
+      out += bytes.front();
+      bytes.remove_prefix(1);
+    }
+  }
+  return out;
+}
+
+}  // namespace autarky
