@@ -59,6 +59,10 @@ struct Case {
   std::vector<Type> in;
   std::vector<Fill> fill;     // per input; missing ones are normal
   std::int64_t id_limit = 0;  // ids and targets lie in [0, id_limit)
+  // The floating inputs of a case are declared f32 and stand for the model's element type, but
+  // these, which are of accumulate_dtype; an input that an output takes over has that one's type.
+  std::vector<int> wide = {};
+  std::vector<int> auxiliary = {};  // outputs that no gradient flows back through
 };
 
 // What an operation does to the value between devices, if that is all it does.

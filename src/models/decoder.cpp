@@ -58,6 +58,19 @@ class BlockWriter {
     return input("rope_frequencies", PortKind::state, Type(wide_, {{'k', c_.head_dim / 2}}));
   }
 
+  Value cache_data(const std::string& port, std::int64_t capacity) {
+    return input(port, PortKind::data, Type(DType::i32, {{'b', shape_.batch}, {'t', capacity}}));
+  }
+  Value index(const std::string& port) { return input(port, PortKind::data, Type(DType::i32, {{'n', 1}})); }
+  // The cache after `rows` [b s g d] were written.
+  Value cached(const std::string& port, Value rows, std::int64_t capacity) {
+    Type type(shape_.dtype, {{'b', shape_.batch}, {'t', capacity}, {'g', c_.kv_heads}, {'d', c_.head_dim}});
+    const Value cache = input(port, PortKind::state, type);
+    const Value after = apply<CacheAppend>(graph_, {}, {cache, rows, index("cache_first")});
+    graph_.add_output(port, PortKind::state, after);
+    return after;
+  }
+
   bool has(const std::string& name) const { return find(name) != nullptr; }
   Value param(const std::string& name) {
     const ParameterSpec& spec = *find(name);
@@ -116,20 +129,27 @@ Graph embed_graph(const ModelConfig& c, const DecoderShape& shape) {
   return w.take();
 }
 
-// x [b s e] -> q k v [b s g (r) d] -> attention -> [b s e]
-Value attention_part(BlockWriter& w, const ModelConfig& c, Value x) {
+// x [b s e] -> q k v [b s g (r) d] -> attention -> [b s e]. With a cache of `capacity` tokens the keys
+// and values are its rows, after the new ones were written.
+Value attention_part(BlockWriter& w, const ModelConfig& c, Value x, std::int64_t capacity) {
   const Names& n = names_of(c.family);
   Graph& g = w.graph();
-  Value q = w.linear(x, n.q), k = w.linear(x, n.k);
-  const Value v = w.linear(x, n.v), positions = w.data("positions"), segments = w.data("segments");
+  Value q = w.linear(x, n.q), k = w.linear(x, n.k), v = w.linear(x, n.v);
+  const Value positions = w.data("positions"), segments = w.data("segments");
   if (c.position == PositionKind::rope) {
     const Rope::Attrs rope{rope_attention_factor(c.rope)};
     q = apply<Rope>(g, rope, {q, positions, w.frequencies()});
     k = apply<Rope>(g, rope, {k, positions, w.frequencies()});
   }
+  Value k_positions = positions, k_segments = segments;
+  if (capacity > 0) {
+    k = w.cached("cache.k", k, capacity);
+    v = w.cached("cache.v", v, capacity);
+    k_positions = w.cache_data("cache_positions", capacity);
+    k_segments = w.cache_data("cache_segments", capacity);
+  }
   const Attention::Attrs attrs{1 / std::sqrt(double(c.head_dim))};
-  const Value o =
-      apply_all<Attention>(g, attrs, {q, k, v, positions, positions, segments, segments})[0];
+  const Value o = apply_all<Attention>(g, attrs, {q, k, v, positions, k_positions, segments, k_segments})[0];
   return w.linear(o, n.o);
 }
 
@@ -142,27 +162,54 @@ Value ffn_part(BlockWriter& w, const ModelConfig& c, Value x) {
   return w.linear(apply<SiluGate>(w.graph(), {}, {gate, up}), n.down);
 }
 
-Graph layer_graph(const ModelConfig& c, const DecoderShape& shape) {
+Graph layer_graph(const ModelConfig& c, const DecoderShape& shape, std::int64_t capacity) {
   BlockWriter w(c, shape, ParameterBlock::layer, "layer");
   const Names& n = names_of(c.family);
   Value x = w.hidden();
-  x = apply<Add>(w.graph(), {}, {x, attention_part(w, c, w.norm(x, n.attn_norm))});
+  x = apply<Add>(w.graph(), {}, {x, attention_part(w, c, w.norm(x, n.attn_norm), capacity)});
   x = apply<Add>(w.graph(), {}, {x, ffn_part(w, c, w.norm(x, n.ffn_norm))});
   w.graph().add_output("y", PortKind::activation, x);
   return w.take();
 }
 
+// The matrix [v e] that makes logits.
+Value output_matrix(BlockWriter& w, const ModelConfig& c, DType dtype) {
+  if (!c.tied_embeddings) return w.param("lm_head.weight");
+  return w.graph().add_input("lm_head.weight", PortKind::param, Type(dtype, {{'v', c.vocab}, {'e', c.hidden}}));
+}
+
 Graph head_graph(const ModelConfig& c, const DecoderShape& shape) {
   BlockWriter w(c, shape, ParameterBlock::head, "head");
   const Value x = w.norm(w.hidden(), names_of(c.family).final_norm), targets = w.data("targets");
-  const Type table(shape.dtype, {{'v', c.vocab}, {'e', c.hidden}});
-  const Value output = c.tied_embeddings
-                           ? w.graph().add_input("lm_head.weight", PortKind::param, table)
-                           : w.param("lm_head.weight");
-  const auto stats = apply_all<VocabStats>(w.graph(), {}, {x, output, targets});
-  w.graph().add_output("loss", PortKind::activation,
-                       apply<TokenLoss>(w.graph(), {}, {stats[0], stats[1], targets}));
+  const auto stats = apply_all<VocabStats>(w.graph(), {}, {x, output_matrix(w, c, shape.dtype), targets});
+  w.graph().add_output("loss", PortKind::activation, apply<TokenLoss>(w.graph(), {}, {stats[0], stats[1], targets}));
   return w.take();
+}
+
+Graph logits_graph(const ModelConfig& c, const DecoderShape& shape) {
+  BlockWriter w(c, shape, ParameterBlock::head, "head");
+  const Value last = apply<Take>(w.graph(), {}, {w.hidden(), w.index("last")});
+  const Value x = w.norm(last, names_of(c.family).final_norm);
+  const Value logits = apply<Contract>(w.graph(), {"b n e, v e -> b n v", accumulate_dtype(shape.dtype)},
+                                       {x, output_matrix(w, c, shape.dtype)});
+  w.graph().add_output("logits", PortKind::activation, logits);
+  return w.take();
+}
+
+ModelGraphs assemble(const ModelConfig& c, Graph embed, Graph layer, Graph head) {
+  ModelGraphs m;
+  m.name = family_name(c.family);
+  m.embed = std::move(embed);
+  m.layer = std::move(layer);
+  m.head = std::move(head);
+  m.layers = int(c.layers);
+  for (const auto& spec : parameters(c))
+    if (!spec.weight_decay) m.undecayed.insert(port_name(spec));
+  if (c.tied_embeddings) {
+    m.tied_head = "lm_head.weight";
+    m.tied_embed = names_of(c.family).tokens + ".weight";
+  }
+  return m;
 }
 
 }  // namespace
@@ -188,19 +235,11 @@ std::string buffer_name(const ParameterSpec& spec, std::int64_t layer) {
 }
 
 ModelGraphs build_decoder(const ModelConfig& c, const DecoderShape& shape) {
-  ModelGraphs m;
-  m.name = family_name(c.family);
-  m.embed = embed_graph(c, shape);
-  m.layer = layer_graph(c, shape);
-  m.head = head_graph(c, shape);
-  m.layers = int(c.layers);
-  for (const auto& spec : parameters(c))
-    if (!spec.weight_decay) m.undecayed.insert(port_name(spec));
-  if (c.tied_embeddings) {
-    m.tied_head = "lm_head.weight";
-    m.tied_embed = names_of(c.family).tokens + ".weight";
-  }
-  return m;
+  return assemble(c, embed_graph(c, shape), layer_graph(c, shape, 0), head_graph(c, shape));
+}
+
+ModelGraphs build_cached_decoder(const ModelConfig& c, const DecoderShape& shape, std::int64_t capacity) {
+  return assemble(c, embed_graph(c, shape), layer_graph(c, shape, capacity), logits_graph(c, shape));
 }
 
 }  // namespace autarky

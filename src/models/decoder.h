@@ -17,6 +17,12 @@ struct DecoderShape {
 // [k]; parameters under their checkpoint names without the layer's prefix (port_name).
 ModelGraphs build_decoder(const ModelConfig& config, const DecoderShape& shape);
 
+// For decoding: `seq` new tokens with a key/value cache of `capacity` tokens. Further ports: caches
+// "cache.k", "cache.v" [b t g d] of kind state; data "cache_positions", "cache_segments" [b t] and
+// "cache_first" [n = 1], the row the first new token takes; the head gives "logits" [b n v] f32 of the
+// row "last" [n = 1].
+ModelGraphs build_cached_decoder(const ModelConfig& config, const DecoderShape& shape, std::int64_t capacity);
+
 // "model.layers.{}.mlp.up_proj.weight" -> "mlp.up_proj.weight"; other names stay.
 std::string port_name(const ParameterSpec& spec);
 // The element type a parameter has in a program: matrices in the products' type, the others wider.

@@ -16,7 +16,7 @@ struct Accumulate {
   }
   static std::vector<Case> cases() {
     const Type t = sample({{'f', 6}, {'e', 20}});
-    return {{Attrs{}, {t, t}, {}}};
+    return {{Attrs{}, {t, t}, {}, 0, {0}}};
   }
 };
 

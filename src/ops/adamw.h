@@ -94,11 +94,17 @@ struct AdamW {
     const Type w = sample({{'f', 6}, {'e', 20}});
     const std::vector<Fill> fill = {Fill::normal,   Fill::normal,   Fill::normal,
                                     Fill::positive, Fill::positive, Fill::positive};
-    return {
-        {Attrs{0.9, 0.95, 1e-4, 0.1}, {w, w, w, w, sample({{'h', 3}}), sample({{'y', 2}})}, fill},
-        {Attrs{0.9, 0.95, 1e-4, 0.1, DType::bf16},
-         {w, w, w, w, sample({{'h', 3}}), sample({{'y', 2}})},
-         fill}};
+    const std::vector<int> all = {0, 1, 2, 3, 4, 5};
+    return {{Attrs{0.9, 0.95, 1e-4, 0.1},
+             {w, w, w, w, sample({{'h', 3}}), sample({{'y', 2}})},
+             fill,
+             0,
+             all},
+            {Attrs{0.9, 0.95, 1e-4, 0.1, DType::bf16},
+             {w, w, w, w, sample({{'h', 3}}), sample({{'y', 2}})},
+             fill,
+             0,
+             all}};
   }
 };
 

@@ -50,10 +50,12 @@ struct AddBias {
       x.out[0][i] = x.in[0][i] + x.in[1][i % x.in[1].size()];
   }
   static std::vector<Case> cases() {
-    return {{Attrs{}, {sample({{'b', 2}, {'s', 6}, {'f', 20}}), sample({{'f', 20}})}, {}},
+    return {{Attrs{}, {sample({{'b', 2}, {'s', 6}, {'f', 20}}), sample({{'f', 20}})}, {}, 0, {1}},
             {Attrs{},
              {sample({{'b', 2}, {'s', 6}, {'g', 2}, {'d', 8}}), sample({{'g', 2}, {'d', 8}})},
-             {}}};
+             {},
+             0,
+             {1}}};
   }
 };
 

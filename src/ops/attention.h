@@ -162,7 +162,10 @@ struct Attention {
       return Case{a,
                   {sample({b, ds, dg, dr, dd}), k, k, qi, ki, qi, ki},
                   {Fill::normal, Fill::normal, Fill::normal, Fill::positions, Fill::positions,
-                   Fill::segments, Fill::segments}};
+                   Fill::segments, Fill::segments},
+                  0,
+                  {},
+                  {1}};
     };
     return {build({0.5}, 6, 6, 2, 1, 4), build({0.25, 3}, 9, 9, 2, 2, 8),
             build({0.35}, 7, 7, 1, 3, 20)};

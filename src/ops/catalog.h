@@ -7,6 +7,7 @@
 #include "ops/add.h"
 #include "ops/add_bias.h"
 #include "ops/attention.h"
+#include "ops/cache.h"
 #include "ops/contract.h"
 #include "ops/cross_entropy.h"
 #include "ops/embedding.h"
@@ -30,7 +31,7 @@ struct OpList {
 
 using Catalog =
     OpList<Accumulate, AdamW, Add, AddBias, AllGather, AllReduce, AllToAll, Attention,
-           AttentionGrad, BiasGrad, ClipScale, Contract, Embedding, EmbeddingGrad, ExactSum,
+           AttentionGrad, BiasGrad, CacheAppend, ClipScale, Contract, Embedding, EmbeddingGrad, ExactSum,
            FillWith, Gelu, GeluGrad, LayerNorm, LayerNormGrad, LinearCrossEntropy, Receive,
            ReduceScatter, RmsNorm, RmsNormGrad, Rope, Send, SiluGate, SiluGateGrad, Slice,
            TokenLoss, TokenLossGrad, VocabStats, VocabStatsGrad>;

@@ -117,7 +117,7 @@ struct TokenLossGrad {
   }
   static std::vector<Case> cases() {
     const CrossEntropySamples n;
-    return {{Attrs{}, {n.tokens, n.targets}, {Fill::normal, Fill::targets}, 12}};
+    return {{Attrs{}, {n.tokens, n.targets}, {Fill::normal, Fill::targets}, 12, {0}}};
   }
 };
 
@@ -140,7 +140,8 @@ struct TokenLoss {
     return {{Attrs{},
              {n.tokens, n.tokens, n.targets},
              {Fill::normal, Fill::normal, Fill::targets},
-             12}};
+             12,
+             {0, 1}}};
   }
 };
 
@@ -186,8 +187,8 @@ struct LinearCrossEntropy {
   static std::vector<Case> cases() {
     const CrossEntropySamples n;
     const std::vector<Fill> fill = {Fill::normal, Fill::normal, Fill::targets};
-    return {{Attrs{}, {n.x, n.w, n.targets, n.tokens}, fill, 12},
-            {Attrs{DType::f32, true}, {n.x, n.w, n.targets, n.tokens, n.w}, fill, 12}};
+    return {{Attrs{}, {n.x, n.w, n.targets, n.tokens}, fill, 12, {3}},
+            {Attrs{DType::f32, true}, {n.x, n.w, n.targets, n.tokens, n.w}, fill, 12, {3}}};
   }
 };
 

@@ -45,7 +45,7 @@ struct LayerNormGrad {
   }
   static std::vector<Case> cases() {
     const Type x = sample({{'b', 2}, {'s', 6}, {'e', 20}});
-    return {{Attrs{}, {x, sample({{'e', 20}}), x}, {}}};
+    return {{Attrs{}, {x, sample({{'e', 20}}), x}, {}, 0, {1}}};
   }
 };
 
@@ -77,7 +77,9 @@ struct LayerNorm {
   static std::vector<Case> cases() {
     return {{Attrs{},
              {sample({{'b', 2}, {'s', 6}, {'e', 20}}), sample({{'e', 20}}), sample({{'e', 20}})},
-             {}}};
+             {},
+             0,
+             {1, 2}}};
   }
 };
 

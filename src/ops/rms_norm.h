@@ -42,7 +42,7 @@ struct RmsNormGrad {
   }
   static std::vector<Case> cases() {
     const Type x = sample({{'b', 2}, {'s', 6}, {'e', 20}});
-    return {{Attrs{}, {x, sample({{'e', 20}}), x}, {}}};
+    return {{Attrs{}, {x, sample({{'e', 20}}), x}, {}, 0, {1}}};
   }
 };
 
@@ -68,10 +68,12 @@ struct RmsNorm {
     }
   }
   static std::vector<Case> cases() {
-    return {{Attrs{}, {sample({{'b', 2}, {'s', 6}, {'e', 20}}), sample({{'e', 20}})}, {}},
+    return {{Attrs{}, {sample({{'b', 2}, {'s', 6}, {'e', 20}}), sample({{'e', 20}})}, {}, 0, {1}},
             {Attrs{1e-3},
              {sample({{'b', 1}, {'s', 4}, {'g', 2}, {'d', 16}}), sample({{'d', 16}})},
-             {}}};
+             {},
+             0,
+             {1}}};
   }
 };
 

@@ -46,10 +46,14 @@ struct Rope {
     return {{Attrs{},
              {sample({{'b', 2}, {'s', 6}, {'g', 2}, {'r', 3}, {'d', 8}}), positions,
               sample({{'k', 4}})},
-             fill},
+             fill,
+             0,
+             {2}},
             {Attrs{1.25, true},
              {sample({{'b', 2}, {'s', 6}, {'g', 2}, {'d', 20}}), positions, sample({{'k', 10}})},
-             fill}};
+             fill,
+             0,
+             {2}}};
   }
 };
 

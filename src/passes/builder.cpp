@@ -44,6 +44,8 @@ std::string buffer_name(const Port& port, const Scope& scope) {
       return fmt::format("{}.{}.{}", scope.name, port.name, scope.microbatch);
     case PortKind::data:
       return fmt::format("{}.{}", port.name, scope.microbatch);
+    case PortKind::state:
+      return port.name.starts_with("cache.") ? scope.name + "." + port.name : port.name;
     default:
       return port.name;
   }
@@ -103,6 +105,11 @@ void ProgramBuilder::call(int block, const Scope& scope) {
   for (const auto& p : graph.inputs) call.inputs.push_back(bind(p, graph.type(p.value), scope));
   for (const auto& p : graph.outputs) call.outputs.push_back(bind(p, graph.type(p.value), scope));
   program_.calls.push_back(std::move(call));
+}
+
+void ProgramBuilder::borrow() {
+  for (auto& b : program_.buffers)
+    b.borrowed = b.kind == BufferKind::param || b.kind == BufferKind::cache || b.kind == BufferKind::constant;
 }
 
 Program ProgramBuilder::finish(

@@ -25,13 +25,15 @@ class ProgramBuilder {
   // A block without nodes is not called. Ports not in scope.bound: param `<port>` ->
   // "<scope>.<port>"; grad "grad.<p>" -> "grad.<scope>.<p>" (depth d: "grad.<d>.<scope>.<p>");
   // saved -> "<scope>.<port>.<m>"; data ->
-  // "<port>.<m>"; state and scalar -> "<port>".
+  // "<port>.<m>"; state "cache.<c>" -> "<scope>.cache.<c>"; other state and scalar -> "<port>".
   void call(int block, const Scope& scope);
   // The buffer of that name, made if it is new.
   int buffer(const std::string& name, BufferKind kind, const Type& type);
   void rename(const std::string& name,
               const std::string& target);  // every use of `name` means `target`
   int share(const std::string& name, const Type& type, const std::string& memory_of);
+  // Marks weights, caches and constants as lying in another session's memory.
+  void borrow();
   Program finish(const std::function<std::int64_t(const Node&, Types, Types)>& scratch);
 
  private:

@@ -23,6 +23,7 @@ struct StepOptions {
   int microbatches = 1;  // of one rank and step
   int lanes = 1;         // of one rank: the gradient's sums, see DESIGN "The order of sums"
   bool update = true;    // false: stops at the reduced gradients
+  bool borrow = false;   // forward only: weights, caches and constants are another session's
   OptimizerOptions optimizer;
   ScratchBytes scratch = [](const Node&, Types, Types) { return std::int64_t(0); };
 };
@@ -36,7 +37,8 @@ std::pair<int, int> stage_layers(int layers, int stages, int stage);
 // "grad.", "m.", "v."; "loss.sum" (digits) and "clip" (factor, norm).
 Program compile_step(const ModelGraphs& model, const StepOptions& options, int stage);
 
-// Forward only: for each micro-batch the losses per token, in "losses.<m>".
+// Forward only: for each micro-batch what the head gives, in "<its port>.<m>": "loss.<m>" or
+// "logits.<m>".
 Program compile_forward(const ModelGraphs& model, const StepOptions& options, int stage);
 
 }  // namespace autarky

@@ -14,19 +14,18 @@ Program compile_forward(const ModelGraphs& model, const StepOptions& o, int stag
     return builder.add_block(std::move(g));
   };
   const int embed = block(model.embed), layer = block(model.layer), head = block(model.head);
-  const Graph& losses = builder.graph(head);
+  const Port result = builder.graph(head).outputs.front();
+  const Type result_type = builder.graph(head).type(result.value);
   const auto act = [](int border, int m) { return fmt::format("act.{}.{}", border, m); };
   for (int m = 0; m < o.microbatches; ++m) {
     builder.call(embed, {"embed", -1, m, 0, {{"y", act(0, m)}}});
     for (int l = 0; l < model.layers; ++l)
-      builder.call(layer,
-                   {fmt::format("layer.{}", l), l, m, 0, {{"x", act(l, m)}, {"y", act(l + 1, m)}}});
-    builder.buffer(fmt::format("losses.{}", m), BufferKind::scalar,
-                   losses.type(losses.find_output("loss")->value));
-    builder.call(
-        head,
-        {"head", -1, m, 0, {{"x", act(model.layers, m)}, {"loss", fmt::format("losses.{}", m)}}});
+      builder.call(layer, {fmt::format("layer.{}", l), l, m, 0, {{"x", act(l, m)}, {"y", act(l + 1, m)}}});
+    const std::string name = fmt::format("{}.{}", result.name, m);
+    builder.buffer(name, BufferKind::scalar, result_type);
+    builder.call(head, {"head", -1, m, 0, {{"x", act(model.layers, m)}, {result.name, name}}});
   }
+  if (o.borrow) builder.borrow();
   return builder.finish(o.scratch);
 }
 

@@ -173,7 +173,7 @@ void plan_memory(Program& program, const ScratchBytes& scratch) {
   program.static_bytes = program.frame_bytes = 0;
   for (auto& b : program.buffers) {
     b.bytes = local_type(b.type, program.mesh).bytes();
-    if (!is_static(b.kind)) continue;
+    if (!is_static(b.kind) || b.borrowed) continue;
     b.offset =
         b.same_as >= 0 ? program.buffers[std::size_t(b.same_as)].offset : program.static_bytes;
     if (b.same_as < 0) program.static_bytes += align(b.bytes);

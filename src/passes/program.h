@@ -37,6 +37,7 @@ enum class BufferKind : std::uint8_t {
   master,
   grad,
   moment,
+  cache,
   data,
   scalar,
   constant,
@@ -44,7 +45,7 @@ enum class BufferKind : std::uint8_t {
   saved
 };
 inline constexpr std::string_view kBufferKindNames[] = {
-    "parameters", "master weights", "gradients",   "optimizer moments", "data",
+    "parameters", "master weights", "gradients",   "optimizer moments", "key/value cache", "data",
     "scalars",    "constants",      "activations", "kept for backward"};
 // Activations and kept values share memory as their lifetimes allow; the others stay.
 constexpr bool is_static(BufferKind k) { return k < BufferKind::activation; }
@@ -57,6 +58,7 @@ struct Buffer {
   int first = -1, last = -1;  // calls that use it
   std::int64_t offset = -1;   // in the arena
   int same_as = -1;           // shares the memory of that (earlier) buffer: another layout of it
+  bool borrowed = false;      // lies in another session's memory
 };
 
 struct Call {
