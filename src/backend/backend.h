@@ -21,7 +21,7 @@ class Backend {
   virtual std::string_view name() const = 0;
   virtual const KernelTable& kernels() const = 0;
   // Zeroed, aligned to 64 bytes, present (touched) when this returns.
-  virtual std::unique_ptr<Memory> allocate(std::int64_t bytes) = 0;
+  virtual std::unique_ptr<Memory> allocate(std::int64_t bytes) const = 0;
 };
 
 }  // namespace autarky

@@ -46,7 +46,7 @@ struct ExactSum {
   };
   // x [..] -> digits [z]
   static DimRule rule(const Attrs&, Types in) {
-    DimRule r = dim_rule(dim_names(in[0]) + " -> z", 1);
+    DimRule r = dim_rule(dim_names(in[0]) + " -> [z]", 1);
     r.given['z'] = Digits::kCount;
     return r;
   }

@@ -5,13 +5,14 @@
 #include <optional>
 
 #include "base/error.h"
+#include "ops/contract.h"
 #include "ops/movement.h"
 
 namespace autarky {
 namespace {
 
-double efficiency_of(const ChipModel& chip, std::string_view op) {
-  const auto it = chip.efficiency.find(std::string(op));
+double efficiency_of(const ChipModel& chip, const std::string& key) {
+  const auto it = chip.efficiency.find(key);
   return it == chip.efficiency.end() ? 1 : it->second;
 }
 
@@ -110,16 +111,20 @@ class StageClock {
 
 }  // namespace
 
+std::string cost_key(const OpInfo& op, Types out) {
+  const bool weights = op.name == Contract::name && out[0].find('b') < 0;
+  return std::string(op.name) + (weights ? ".weights" : "");
+}
+
 double node_seconds(const Node& node, Types in, Types out, const Mesh& mesh,
                     const ChipModel& chip) {
   if (node.op->movement != Movement::none)
     return chip.launch_s + movement_seconds(node, in, out, mesh, chip);
   const Cost cost = node.op->cost(node.attrs, in, out);
   const auto peak = chip.flops_per_s.find(in[0].dtype);
-  const double flops_per_s =
-      (peak == chip.flops_per_s.end() ? chip.flops_per_s.at(DType::f32) : peak->second) *
-      efficiency_of(chip, node.op->name);
-  return chip.launch_s + std::max(cost.flops / flops_per_s, cost.bytes / chip.bytes_per_s);
+  const double flops_per_s = peak == chip.flops_per_s.end() ? chip.flops_per_s.at(DType::f32) : peak->second;
+  const double roofline = std::max(cost.flops / flops_per_s, cost.bytes / chip.bytes_per_s);
+  return chip.launch_s + roofline / efficiency_of(chip, cost_key(*node.op, out));
 }
 
 Simulation simulate(std::span<const Program> stages, const ChipModel& chip) {

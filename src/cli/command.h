@@ -1,0 +1,58 @@
+// One run of one verb: its options, its help, its result.
+#pragma once
+#include <memory>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/json.h"
+
+namespace CLI {
+class App;
+}
+
+namespace autarky::cli {
+
+class Command;
+
+struct Verb {
+  std::string_view name;  // one or two words
+  std::string_view summary;
+  std::string_view example;
+  void (*run)(Command& command);  // throws Error
+};
+
+enum class Need { optional, required };
+
+class Command {
+ public:
+  Command(const Verb& verb, std::vector<std::string> arguments);
+  ~Command();
+
+  // Adds an option ("--name VALUE") or, without dashes, an argument by its place; `target` keeps
+  // its value if it is not given. T: string, vector of strings (one or more values), i32, i64,
+  // u32, u64, double.
+  template <typename T>
+  void add(std::string_view name, T& target, std::string_view help, Need need = Need::optional);
+  void add_flag(std::string_view name, bool& target, std::string_view help);
+  // Takes "--section.key=value" arguments off, before parse(): overrides of a recipe.
+  std::vector<std::string> take_overrides();
+  // Reads the arguments into what was added. InputError for those that do not fit.
+  // False: help was asked for and printed.
+  [[nodiscard]] bool parse();
+
+  bool json() const { return json_; }  // one object on standard output instead of words
+
+ private:
+  void check_extras() const;
+  std::string help_hint() const;
+
+  const Verb& verb_;
+  std::vector<std::string> arguments_;
+  std::unique_ptr<CLI::App> options_;
+  bool json_ = false;
+  int threads_ = 0;  // 0: as many as there are
+};
+
+}  // namespace autarky::cli

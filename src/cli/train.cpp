@@ -1,0 +1,139 @@
+// autarky train: a recipe in, a trained model out.
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <csignal>
+#include <nlohmann/json.hpp>
+
+#include "backend/cpu/cpu_backend.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "base/words.h"
+#include "cli/command.h"
+#include "cli/output.h"
+#include "cli/samples.h"
+#include "cli/verbs.h"
+#include "train/trainer.h"
+
+namespace autarky::cli {
+namespace {
+
+std::atomic<bool> stop_asked = false;
+
+// The first signal saves and ends; the second ends at once.
+void handle_signals() {
+  for (int signal : {SIGINT, SIGTERM})
+    std::signal(signal, [](int s) {
+      if (stop_asked.exchange(true)) std::_Exit(128 + s);
+    });
+}
+
+struct Options {
+  std::string recipe;
+  bool resume = false, dry_run = false, dump = false;
+};
+
+void show_plan(const RunPlan& plan) {
+  std::vector<std::pair<std::string, std::string>> rows;
+  for (const auto& k : plan.memory) rows.emplace_back(k.name, human_bytes(double(k.bytes)));
+  rows.emplace_back("memory in all", fmt::format("{} of {}", human_bytes(double(plan.memory_bytes)),
+                                                 human_bytes(double(plan.memory_limit_bytes))));
+  rows.emplace_back("parameters", human_count(double(plan.parameters)));
+  rows.emplace_back("predicted step", human_seconds(plan.step_s));
+  rows.emplace_back("order of sums", plan.order);
+  print(table(rows));
+}
+
+Json plan_json(const RunPlan& plan) {
+  Json memory = Json::object();
+  for (const auto& k : plan.memory) memory[k.name] = k.bytes;
+  return {{"fits", plan.fits()},
+          {"parameters", plan.parameters},
+          {"predicted_memory_bytes", plan.memory_bytes},
+          {"memory_limit_bytes", plan.memory_limit_bytes},
+          {"predicted_step_s", plan.step_s},
+          {"memory", memory}};
+}
+
+void dry_run(const Command& command, const RunPlan& plan) {
+  if (command.json()) print_json(plan_json(plan));
+  else show_plan(plan);
+  if (!plan.fits())
+    throw InputError("the run does not fit in memory")
+        .found(fmt::format("{} planned", human_bytes(double(plan.memory_bytes))))
+        .wanted(fmt::format("at most {}", human_bytes(double(plan.memory_limit_bytes))))
+        .hint("Lower train.micro_batch_size or train.seq_length, or set recompute: full");
+}
+
+void show_summary(const Command& command, const Recipe& recipe, const TrainSummary& s) {
+  if (command.json()) {
+    Json result = {{"run_dir", recipe.logging.run_dir}, {"steps", s.steps}, {"loss", s.loss}};
+    result["val_loss"] = s.val_loss ? Json(*s.val_loss) : Json(nullptr);
+    result["tokens_per_s"] = s.tokens_per_s;
+    result["mfu"] = s.mfu;
+    return print_json(result);
+  }
+  if (s.already_done)
+    return print(fmt::format("The run is finished: {} steps are done.\n", s.steps));
+  print(table(
+      {{"run", recipe.logging.run_dir},
+       {"steps", fmt::format("{}{}", s.steps,
+                             s.interrupted ? " (interrupted and saved; go on with --resume)" : "")},
+       {"loss", fmt::format("{:.4f}", s.loss)},
+       {"validation loss", s.val_loss ? fmt::format("{:.4f}", *s.val_loss) : "not measured"},
+       {"speed", fmt::format("{:.0f} tokens/s, MFU {:.1f}% of the measured peak", s.tokens_per_s,
+                             100 * s.mfu)},
+       {"report", (fs::path(recipe.logging.run_dir) / "report.html").string()}}));
+}
+
+TrainSummary run_with_progress(Trainer& trainer, const Recipe& recipe, bool resume) {
+  ProgressLine line;
+  const bool terminal = ::isatty(2);
+  TrainHooks hooks;
+  hooks.stop = [] { return stop_asked.load(); };
+  hooks.note = [&](const std::string& text) {
+    line.clear();
+    log_info(text);
+  };
+  hooks.progress = [&](const Progress& p) {
+    if (terminal || p.step % recipe.logging.log_every == 0 || p.step == p.steps)
+      line.show(terminal ? progress_line(p, 100) : progress_line(p));
+  };
+  return trainer.run(resume, hooks);
+}
+
+}  // namespace
+
+void run_train(Command& command) {
+  Options o;
+  const auto overrides = command.take_overrides();
+  command.add("recipe", o.recipe, "The recipe (YAML); any key can follow as --section.key=value",
+              Need::required);
+  command.add_flag("--resume", o.resume,
+                   "Go on from the newest whole checkpoint of the run's folder");
+  command.add_flag("--dry-run", o.dry_run,
+                   "Say what memory and time it would take, and do nothing");
+  command.add_flag("--dump", o.dump, "Print the compiled program and do nothing");
+  if (!command.parse()) return;
+  const Recipe recipe = load_recipe(o.recipe, overrides);
+  const auto backend = make_cpu_backend();
+  Trainer trainer(recipe, *backend);
+  if (o.dump) return print(trainer.dump());
+  if (o.dry_run) return dry_run(command, trainer.plan());
+  handle_signals();
+  fs::create_directories(recipe.logging.run_dir);
+  for (const auto& note : trainer.plan().model.notes) log_info(note);
+  log_info(fmt::format("{} parameters, {} planned, {} a step predicted",
+                       human_count(double(trainer.plan().parameters)),
+                       human_bytes(double(trainer.plan().memory_bytes)),
+                       human_seconds(trainer.plan().step_s)));
+  const TrainSummary summary = run_with_progress(trainer, recipe, o.resume);
+  ReportInfo report = trainer.report();
+  if (!summary.interrupted && !recipe.tokenizer.empty())
+    report.samples = write_samples(recipe, *backend);
+  write_report(recipe.logging.run_dir, report);
+  show_summary(command, recipe, summary);
+}
+
+}  // namespace autarky::cli

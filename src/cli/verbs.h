@@ -1,0 +1,18 @@
+// The verbs of the program; each in a file of its own name.
+#pragma once
+
+namespace autarky::cli {
+
+class Command;
+
+void run_doctor(Command& command);
+void run_tokenizer_train(Command& command);
+void run_data_build(Command& command);
+void run_data_inspect(Command& command);
+void run_train(Command& command);
+void run_generate(Command& command);
+void run_eval(Command& command);
+void run_score(Command& command);
+void run_bench_train(Command& command);
+
+}  // namespace autarky::cli

@@ -1,0 +1,306 @@
+#include "formats/weights.h"
+
+#include <fmt/core.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <cstring>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "base/error.h"
+#include "base/hash.h"
+#include "base/json.h"
+#include "base/words.h"
+
+namespace autarky {
+namespace {
+
+using Shape = std::vector<std::int64_t>;
+
+// Parameters or tensors of all layers, layer by layer: calls visit(item, layer).
+template <typename Item, typename Visit>
+void for_each_instance(const std::vector<Item>& items, std::int64_t layers, const Visit& visit) {
+  const auto visit_block = [&](ParameterBlock block, std::int64_t layer) {
+    for (const Item& item : items)
+      if (item.block == block) visit(item, layer);
+  };
+  visit_block(ParameterBlock::embed, 0);
+  for (std::int64_t layer = 0; layer < layers; ++layer) visit_block(ParameterBlock::layer, layer);
+  visit_block(ParameterBlock::head, 0);
+}
+
+template <typename Stored>
+void decode_as(std::span<const std::byte> bytes, std::span<float> values) {
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    Stored x;
+    std::memcpy(&x, bytes.data() + i * sizeof x, sizeof x);
+    values[i] = static_cast<float>(x);
+  }
+}
+
+void decode(DType dtype, std::span<const std::byte> bytes, std::span<float> values) {
+  AUTARKY_CHECK(bytes.size() == values.size() * std::size_t(byte_size(dtype)),
+                "as many values as the tensor has");
+  switch (dtype) {
+    case DType::f64:
+      return decode_as<double>(bytes, values);
+    case DType::f32:
+      return decode_as<float>(bytes, values);
+    case DType::bf16:
+      return decode_as<bf16>(bytes, values);
+    case DType::f16:
+      return decode_as<f16>(bytes, values);
+    default:
+      AUTARKY_CHECK(false, "weights have a floating type");
+  }
+}
+
+template <typename Stored>
+void encode_as(std::span<const float> values, std::byte* bytes) {
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    const Stored x(values[i]);
+    std::memcpy(bytes + i * sizeof x, &x, sizeof x);
+  }
+}
+
+void encode(DType dtype, std::span<const float> values, std::byte* bytes) {
+  switch (dtype) {
+    case DType::f64:
+      return encode_as<double>(values, bytes);
+    case DType::f32:
+      return encode_as<float>(values, bytes);
+    case DType::bf16:
+      return encode_as<bf16>(values, bytes);
+    case DType::f16:
+      return encode_as<f16>(values, bytes);
+    default:
+      AUTARKY_CHECK(false, "weights have a floating type");
+  }
+}
+
+// A tensor as [outer, width], the pieces side by side in each row.
+struct Rows {
+  std::size_t outer = 1;  // product of the dims before concat_dim
+  std::size_t inner = 1;  // of those after it
+  std::size_t width = 1;  // concat_dim and those after it
+
+  explicit Rows(const TensorMap& map) {
+    for (std::size_t i = 0; i < map.hf_shape.size(); ++i) {
+      const auto extent = std::size_t(map.hf_shape[i]);
+      if (int(i) < map.concat_dim) outer *= extent;
+      else width *= extent;
+      if (int(i) > map.concat_dim) inner *= extent;
+    }
+  }
+};
+
+std::map<std::string, ParameterSpec> specs_by_name(const ModelConfig& config) {
+  std::map<std::string, ParameterSpec> specs;
+  for (auto& spec : parameters(config)) specs.emplace(spec.name, spec);
+  return specs;
+}
+
+bool is_known_buffer(std::string_view name) {
+  for (const std::string_view end : {".attn.bias", ".attn.masked_bias", ".rotary_emb.inv_freq"})
+    if (name.ends_with(end)) return true;
+  return false;
+}
+
+// Finds the tensors of a model in a checkpoint.
+class Loader {
+ public:
+  Loader(const SafetensorsReader& reader, const ModelConfig& config)
+      : reader_(reader),
+        config_(config),
+        maps_(tensor_maps(config)),
+        specs_(specs_by_name(config)),
+        prefix_(config.family == Family::gpt2 ? "transformer." : "model.") {
+    const std::string& first = maps_.front().hf_name;
+    bare_ = !reader.contains(first) && reader.contains(bare_name(first));
+  }
+
+  void check() const {
+    std::set<std::string> wanted;
+    for_each_instance(maps_, config_.layers, [&](const TensorMap& map, std::int64_t layer) {
+      const std::string name = stored_name(map, layer);
+      check_tensor(name, reader_.tensor(name), map.hf_shape);
+      wanted.insert(name);
+    });
+    for (const auto& [name, tensor] : reader_.tensors())
+      if (!wanted.contains(name) && !is_ignored(name)) throw unknown(name, tensor, wanted);
+  }
+
+  void load(const WeightSink& sink) const {
+    for_each_instance(maps_, config_.layers, [&](const TensorMap& map, std::int64_t layer) {
+      load_tensor(map, layer, sink);
+    });
+  }
+
+ private:
+  std::string bare_name(const std::string& name) const {
+    return name.starts_with(prefix_) ? name.substr(prefix_.size()) : name;
+  }
+  std::string stored_name(const TensorMap& map, std::int64_t layer) const {
+    const std::string name = layer_name(map.hf_name, layer);
+    return bare_ ? bare_name(name) : name;
+  }
+  bool is_ignored(const std::string& name) const {
+    return is_known_buffer(name) || (config_.tied_embeddings && name == "lm_head.weight");
+  }
+
+  void check_tensor(const std::string& name, const SafetensorsTensor& tensor,
+                    const Shape& wanted) const {
+    const std::string where = reader_.path().string();
+    if (tensor.shape != wanted)
+      throw InputError(fmt::format("tensor '{}' has another shape than the model's", name))
+          .at(where)
+          .found(fmt::format("{}", tensor.shape))
+          .wanted(fmt::format("{}", wanted))
+          .hint("Does config.json belong to these weights?");
+    if (!is_floating(tensor.dtype))
+      throw InputError(fmt::format("tensor '{}' holds no floating-point numbers", name))
+          .at(where)
+          .found(safetensors_dtype_name(tensor.dtype))
+          .wanted("F64, F32, BF16 or F16");
+  }
+
+  InputError unknown(const std::string& name, const SafetensorsTensor& tensor,
+                     const std::set<std::string>& wanted) const {
+    const std::vector<std::string> names(wanted.begin(), wanted.end());
+    const std::string nearest = nearest_name(name, names);
+    InputError error(fmt::format("the model has no tensor '{}'", name));
+    error.at(reader_.path().string())
+        .found(fmt::format("{} {}", safetensors_dtype_name(tensor.dtype), tensor.shape))
+        .wanted(fmt::format("only the {} tensors of a {} of {} layers", wanted.size(),
+                            family_name(config_.family), config_.layers))
+        .hint(nearest.empty() ? "Does config.json belong to these weights?"
+                              : fmt::format("The nearest is '{}'", nearest));
+    return error;
+  }
+
+  void load_tensor(const TensorMap& map, std::int64_t layer, const WeightSink& sink) const {
+    const SafetensorsTensor& tensor = reader_.tensor(stored_name(map, layer));
+    const Rows rows(map);
+    const auto bytes = std::size_t(byte_size(tensor.dtype));
+    std::size_t begin = 0;  // of the piece, in a row
+    for (const auto& piece : map.pieces) {
+      const std::size_t run = std::size_t(piece.extent) * rows.inner;
+      std::vector<float> values(rows.outer * run);
+      for (std::size_t row = 0; row < rows.outer; ++row)
+        decode(tensor.dtype, tensor.bytes.subspan((row * rows.width + begin) * bytes, run * bytes),
+               std::span(values).subspan(row * run, run));
+      sink(specs_.at(piece.parameter), layer, values);
+      begin += run;
+    }
+  }
+
+  const SafetensorsReader& reader_;
+  const ModelConfig& config_;
+  std::vector<TensorMap> maps_;
+  std::map<std::string, ParameterSpec> specs_;
+  std::string prefix_;  // of the model without its head
+  bool bare_ = false;   // stored without it
+};
+
+// One tensor's values, converted and written in parts.
+class FloatStream {
+ public:
+  FloatStream(SafetensorsSetWriter& writer, std::string name, DType dtype)
+      : writer_(writer), name_(std::move(name)), dtype_(dtype) {}
+
+  void put(std::span<const float> values) {
+    while (!values.empty()) {
+      const std::size_t n = std::min(values.size(), kPart - held_);
+      encode(dtype_, values.first(n), part_.data() + held_ * std::size_t(byte_size(dtype_)));
+      held_ += n;
+      values = values.subspan(n);
+      if (held_ == kPart) flush();
+    }
+  }
+  void flush() {
+    writer_.write(name_, std::span(part_).first(held_ * std::size_t(byte_size(dtype_))));
+    held_ = 0;
+  }
+
+ private:
+  static constexpr std::size_t kPart = 65536;  // values
+
+  SafetensorsSetWriter& writer_;
+  std::string name_;
+  DType dtype_;
+  std::vector<std::byte> part_ = std::vector<std::byte>(kPart * sizeof(double));
+  std::size_t held_ = 0;
+};
+
+// The pieces are asked for one after the other and interleaved row by row.
+void save_tensor(const TensorMap& map, std::int64_t layer, FloatStream& stream,
+                 const std::map<std::string, ParameterSpec>& specs, const WeightSource& source) {
+  const Rows rows(map);
+  std::vector<float> values(rows.outer * rows.width);
+  std::size_t begin = 0;
+  for (const auto& piece : map.pieces) {
+    const std::size_t count = rows.outer * std::size_t(piece.extent) * rows.inner;
+    source(specs.at(piece.parameter), layer, std::span(values).subspan(begin, count));
+    begin += count;
+  }
+  for (std::size_t row = 0; row < rows.outer; ++row) {
+    begin = 0;
+    for (const auto& piece : map.pieces) {
+      const std::size_t run = std::size_t(piece.extent) * rows.inner;
+      stream.put(std::span(values).subspan(begin + row * run, run));
+      begin += rows.outer * run;
+    }
+  }
+  stream.flush();
+}
+
+WrittenFile save_config(const fs::path& folder, const ModelConfig& config, DType dtype) {
+  const std::string text = to_config_json(config, dtype).dump(2) + "\n";
+  write_file_atomic(folder / "config.json", text);
+  return {"config.json", std::int64_t(text.size()), xxh3(text)};
+}
+
+}  // namespace
+
+std::vector<ParameterInstance> parameter_instances(const ModelConfig& config) {
+  std::vector<ParameterInstance> list;
+  for_each_instance(parameters(config), config.layers,
+                    [&](const ParameterSpec& spec, std::int64_t layer) {
+                      list.push_back({spec, layer});
+                    });
+  return list;
+}
+
+void read_floats(const SafetensorsTensor& tensor, std::span<float> values) {
+  decode(tensor.dtype, tensor.bytes, values);
+}
+
+void load_weights(const SafetensorsReader& reader, const ModelConfig& config,
+                  const WeightSink& sink) {
+  const Loader loader(reader, config);
+  loader.check();
+  loader.load(sink);
+}
+
+std::vector<WrittenFile> save_weights(const fs::path& folder, const ModelConfig& config,
+                                      DType dtype, const WeightSource& source,
+                                      std::int64_t most_bytes) {
+  const auto maps = tensor_maps(config);
+  const auto specs = specs_by_name(config);
+  std::vector<SafetensorsSpec> tensors;
+  for_each_instance(maps, config.layers, [&](const TensorMap& map, std::int64_t layer) {
+    tensors.push_back({layer_name(map.hf_name, layer), dtype, map.hf_shape});
+  });
+  std::vector<WrittenFile> files{save_config(folder, config, dtype)};
+  SafetensorsSetWriter writer(folder, "model", std::move(tensors), most_bytes);
+  for_each_instance(maps, config.layers, [&](const TensorMap& map, std::int64_t layer) {
+    FloatStream stream(writer, layer_name(map.hf_name, layer), dtype);
+    save_tensor(map, layer, stream, specs, source);
+  });
+  for (auto& file : writer.finish()) files.push_back(std::move(file));
+  return files;
+}
+
+}  // namespace autarky

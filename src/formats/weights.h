@@ -1,0 +1,58 @@
+// A model's parameters from and to the tensors of a Hugging Face checkpoint; the one place for both
+// directions. Which parameters lie in which tensor says models/parameters.h, tensor_maps().
+#pragma once
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/dtype.h"
+#include "formats/safetensors.h"
+#include "formats/safetensors_writer.h"
+#include "models/parameters.h"
+
+namespace autarky {
+
+// A parameter of one layer; those of embedding and head have layer 0.
+struct ParameterInstance {
+  ParameterSpec spec;
+  std::int64_t layer = 0;
+
+  std::string name() const { return layer_name(spec.name, layer); }
+};
+
+// All of them: embedding, layer by layer, head.
+std::vector<ParameterInstance> parameter_instances(const ModelConfig& config);
+
+// Takes, or gives, the values of one instance: spec.count() of them in the order of spec.dims.
+using WeightSink = std::function<void(const ParameterSpec& spec, std::int64_t layer,
+                                      std::span<const float> values)>;
+using WeightSource =
+    std::function<void(const ParameterSpec& spec, std::int64_t layer, std::span<float> values)>;
+
+// Values as f32, rounded to nearest even from F64; widened from BF16 and F16. `values` has the
+// tensor's size. CHECK for other types: see is_floating.
+void read_floats(const SafetensorsTensor& tensor, std::span<float> values);
+
+// Calls `sink` once for every parameter instance. All names, shapes and types are checked before
+// the first call. InputError, with tensor, found and wanted, for a tensor that is missing, has
+// another shape or no floating type; and for one that the model does not have: ignoring it would
+// silently compute another model than the file's (a bias, a norm, more layers).
+// Accepted: names without the family's prefix ("h.0..." for "transformer.h.0..."), as checkpoints
+// of the bare model have them. Ignored: buffers of old checkpoints (causal masks, rotary
+// frequencies), and lm_head.weight where the embeddings are tied.
+// Memory: the values of one parameter.
+void load_weights(const SafetensorsReader& reader, const ModelConfig& config,
+                  const WeightSink& sink);
+
+inline constexpr std::int64_t kMostShardBytes = 5'000'000'000;
+
+// Writes config.json and model.safetensors, or shards with an index above `most_bytes`, into a
+// folder that is there. `dtype` is floating; f32 is rounded to nearest even. Calls `source` once
+// for every parameter instance. Every file is synced. Memory: the values of one tensor in f32.
+std::vector<WrittenFile> save_weights(const fs::path& folder, const ModelConfig& config,
+                                      DType dtype, const WeightSource& source,
+                                      std::int64_t most_bytes = kMostShardBytes);
+
+}  // namespace autarky

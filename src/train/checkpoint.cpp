@@ -1,0 +1,232 @@
+// Snapshots and writing checkpoints.
+#include "train/checkpoint.h"
+
+#include <fcntl.h>
+#include <fmt/core.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "base/json.h"
+#include "train/manifest.h"
+
+namespace autarky {
+namespace {
+
+constexpr std::string_view kTemporaryPrefix = ".tmp-";
+constexpr std::int64_t kFileBytes = 2'000'000;  // headers, manifest, conversion, the thread
+
+// What Hugging Face keeps beside a model for its tokenizer.
+constexpr std::string_view kTokenizerFiles[] = {"tokenizer.json",
+                                                "tokenizer_config.json",
+                                                "special_tokens_map.json",
+                                                "added_tokens.json",
+                                                "vocab.json",
+                                                "merges.txt",
+                                                "tokenizer.model",
+                                                "chat_template.jinja"};
+
+InputError cannot(std::string_view verb, const fs::path& path, std::string_view reason) {
+  return InputError(fmt::format("cannot {} '{}': {}", verb, path.string(), reason));
+}
+
+// Nothing is removed but folders and links of our own names.
+void remove_leftovers(const fs::path& folder) {
+  std::vector<fs::path> leftovers;
+  for (const auto& entry : fs::directory_iterator(folder))
+    if (entry.path().filename().string().starts_with(kTemporaryPrefix))
+      leftovers.push_back(entry.path());
+  for (const auto& path : leftovers) fs::remove_all(path);
+}
+
+std::string state_json(const TrainState& state) {
+  const Json json = {{"step", state.step},     {"samples", state.samples},
+                     {"tokens", state.tokens}, {"seed", state.seed},
+                     {"lanes", state.lanes},   {"recipe_hash", state.recipe_hash}};
+  return json.dump(2) + "\n";
+}
+
+void append(std::vector<WrittenFile>& files, std::vector<WrittenFile> more) {
+  for (auto& file : more) files.push_back(std::move(file));
+}
+
+std::vector<WrittenFile> save_optimizer(const fs::path& folder, const ModelConfig& config,
+                                        const StateSource& source) {
+  const auto parameters = parameter_instances(config);
+  std::vector<SafetensorsSpec> tensors;
+  for (const auto& parameter : parameters)
+    for (const StatePart part : {StatePart::m, StatePart::v})
+      tensors.push_back(optimizer_tensor(part, parameter));
+  SafetensorsSetWriter writer(folder, "optimizer", std::move(tensors), kMostShardBytes);
+  std::vector<float> values;
+  for (const auto& parameter : parameters)
+    for (const StatePart part : {StatePart::m, StatePart::v}) {
+      values.resize(std::size_t(parameter.spec.count()));
+      source(part, parameter.spec, parameter.layer, values);
+      writer.write(optimizer_tensor(part, parameter).name, std::as_bytes(std::span(values)));
+    }
+  return writer.finish();
+}
+
+std::vector<WrittenFile> copy_tokenizer(const fs::path& from, const fs::path& to) {
+  std::vector<WrittenFile> files;
+  if (from.empty()) return files;
+  for (const std::string_view name : kTokenizerFiles)
+    if (fs::is_regular_file(from / name))
+      files.push_back(write_listed_file(to / name, read_file(from / name)));
+  return files;
+}
+
+// Gives `from` the name `to`, which may be a folder that is there: then the two change names in one
+// step, or, on file systems without that, the old one goes first.
+void put_in_place(const fs::path& from, const fs::path& to) {
+  if (fs::exists(to)) {
+    if (::renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_EXCHANGE) == 0) {
+      fs::remove_all(from);
+      return;
+    }
+    fs::remove_all(to);
+  }
+  fs::rename(from, to);
+}
+
+}  // namespace
+
+std::int64_t snapshot_bytes(const ModelConfig& config) {
+  std::int64_t largest = 0;
+  for (const auto& map : tensor_maps(config)) {
+    std::int64_t count = 1;
+    for (const std::int64_t extent : map.hf_shape) count *= extent;
+    largest = std::max(largest, count);
+  }
+  return 12 * parameter_count(config) + 4 * largest + kFileBytes;
+}
+
+Snapshot::Snapshot(const ModelConfig& config) : parameters_(parameter_instances(config)) {
+  for (const auto& parameter : parameters_) {
+    begin_[parameter.name()] = count_;
+    count_ += parameter.spec.count();
+  }
+  memory_ = std::make_unique_for_overwrite<float[]>(std::size(kStateParts) * std::size_t(count_));
+}
+
+std::span<float> Snapshot::values(StatePart part, const ParameterSpec& spec,
+                                  std::int64_t layer) const {
+  const std::int64_t begin = begin_.at(layer_name(spec.name, layer));
+  return {memory_.get() + static_cast<std::int64_t>(part) * count_ + begin,
+          std::size_t(spec.count())};
+}
+
+void Snapshot::fill(const StateSource& live) {
+  for (const auto& parameter : parameters_)
+    for (const StatePart part : kStateParts)
+      live(part, parameter.spec, parameter.layer, values(part, parameter.spec, parameter.layer));
+}
+
+StateSource Snapshot::source() const {
+  return
+      [this](StatePart part, const ParameterSpec& spec, std::int64_t layer, std::span<float> out) {
+        const std::span<const float> copy = values(part, spec, layer);
+        std::copy(copy.begin(), copy.end(), out.begin());
+      };
+}
+
+CheckpointWriter::CheckpointWriter(CheckpointOptions options, ModelConfig config)
+    : options_(std::move(options)), config_(std::move(config)) {
+  AUTARKY_CHECK(options_.keep_last >= 1, "a run keeps its last checkpoint");
+  to_config_json(config_);  // throws where there is none
+  try {
+    fs::create_directories(options_.folder);
+    if (::access(options_.folder.c_str(), W_OK | X_OK) != 0)
+      throw cannot("write checkpoints to", options_.folder, std::strerror(errno));
+    remove_leftovers(options_.folder);
+  } catch (const fs::filesystem_error& e) {
+    throw cannot("write checkpoints to", options_.folder, e.code().message());
+  }
+}
+
+CheckpointWriter::~CheckpointWriter() {
+  if (thread_.joinable()) thread_.join();
+}
+
+void CheckpointWriter::start(StateSource source, const TrainState& state) {
+  wait();
+  step_ = state.step;
+  thread_ = std::thread([this, source = std::move(source), state] {
+    try {
+      write(source, state);
+    } catch (...) {
+      error_ = std::current_exception();
+    }
+  });
+}
+
+void CheckpointWriter::wait() {
+  if (thread_.joinable()) thread_.join();
+  if (!error_) return;
+  try {
+    std::rethrow_exception(std::exchange(error_, nullptr));
+  } catch (const std::exception& e) {
+    throw Error(fmt::format("writing the checkpoint of step {} failed: {}", step_, e.what()))
+        .hint(fmt::format("Those in '{}' from before are untouched", options_.folder.string()));
+  }
+}
+
+void CheckpointWriter::write(const StateSource& source, const TrainState& state) const {
+  const fs::path temporary =
+      options_.folder / (std::string(kTemporaryPrefix) + checkpoint_name(state.step));
+  try {
+    fs::remove_all(temporary);
+    fs::create_directory(temporary);
+    const auto weights = [&](const ParameterSpec& spec, std::int64_t layer,
+                             std::span<float> values) {
+      source(StatePart::weight, spec, layer, values);
+    };
+    auto files = save_weights(temporary, config_, DType::f32, weights);
+    append(files, save_optimizer(temporary, config_, source));
+    append(files, copy_tokenizer(options_.tokenizer, temporary));
+    files.push_back(write_listed_file(temporary / "train_state.json", state_json(state)));
+    write_manifest(temporary, state.step, files);
+    sync_path(temporary);
+    publish(temporary, state.step);
+  } catch (...) {
+    std::error_code ignored;
+    fs::remove_all(temporary, ignored);
+    throw;
+  }
+  prune(state.step);
+}
+
+void CheckpointWriter::publish(const fs::path& temporary, std::int64_t step) const {
+  put_in_place(temporary, options_.folder / checkpoint_name(step));
+  sync_path(options_.folder);
+  const fs::path link = options_.folder / (std::string(kTemporaryPrefix) + "latest");
+  fs::remove(link);
+  fs::create_symlink(checkpoint_name(step), link);
+  fs::rename(link, options_.folder / "latest");
+  sync_path(options_.folder);
+}
+
+// A folder loses its name before it loses its files: what has the name of a checkpoint is whole.
+void CheckpointWriter::prune(std::int64_t step) const {
+  std::vector<std::int64_t> steps;
+  for (const auto& entry : fs::directory_iterator(options_.folder))
+    if (const auto found = checkpoint_step(entry.path().filename().string());
+        found && *found <= step)
+      steps.push_back(*found);
+  std::sort(steps.rbegin(), steps.rend());
+  for (std::size_t i = std::size_t(options_.keep_last); i < steps.size(); ++i) {
+    const fs::path path = options_.folder / checkpoint_name(steps[i]);
+    const fs::path doomed =
+        options_.folder / (std::string(kTemporaryPrefix) + checkpoint_name(steps[i]));
+    fs::rename(path, doomed);
+    fs::remove_all(doomed);
+  }
+}
+
+}  // namespace autarky

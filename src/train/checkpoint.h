@@ -1,0 +1,145 @@
+// Checkpoints of a training run:
+//   checkpoints/step_00000100/
+//     config.json, model.safetensors    the f32 master weights as a Hugging Face model
+//     tokenizer.json, ...               the tokenizer's files, copied
+//     optimizer.safetensors             "m.<parameter>", "v.<parameter>", f32, whole
+//     train_state.json                  TrainState
+//     manifest.json                     bytes and xxh3 of all of these
+//   checkpoints/latest                  symbolic link to the newest, relative
+// The weights are in f32 whatever the training's type: they are the masters, kept once, from which
+// the copies in a smaller type follow by rounding. So 12 bytes a parameter restore a run exactly.
+// Nothing in it depends on the layout: any number of ranks can resume. A checkpoint is written
+// under a temporary name, synced and renamed: a folder of that name is whole, whenever the process
+// was killed.
+#pragma once
+#include <cstdint>
+#include <exception>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+#include "base/file.h"
+#include "formats/weights.h"
+#include "models/config.h"
+
+namespace autarky {
+
+// Where a run is. Random numbers and schedules follow from step and seed.
+struct TrainState {
+  std::int64_t step = 0;     // optimizer steps done
+  std::int64_t samples = 0;  // sequences drawn from the training data
+  std::int64_t tokens = 0;   // tokens trained on
+  std::uint64_t seed = 0;
+  std::int64_t lanes = 1;
+  std::string recipe_hash;  // of what must not change when resuming
+
+  bool operator==(const TrainState&) const = default;
+};
+
+// What a parameter has of f32 values, each as many as its count.
+enum class StatePart : std::uint8_t { weight, m, v };
+inline constexpr StatePart kStateParts[] = {StatePart::weight, StatePart::m, StatePart::v};
+
+using StateSource = std::function<void(StatePart part, const ParameterSpec& spec,
+                                       std::int64_t layer, std::span<float> values)>;
+using StateSink = std::function<void(StatePart part, const ParameterSpec& spec, std::int64_t layer,
+                                     std::span<const float> values)>;
+
+// Memory that a Snapshot and its writing take, for the plan: 12 bytes a parameter, the largest
+// tensor once more (f32) and a little for files.
+std::int64_t snapshot_bytes(const ModelConfig& config);
+
+// A copy of a run's state in memory of fixed size, written while training goes on.
+class Snapshot {
+ public:
+  explicit Snapshot(const ModelConfig& config);
+
+  void fill(const StateSource& live);  // copies everything
+  StateSource source() const;          // reads the copy; valid as long as this is
+
+ private:
+  std::span<float> values(StatePart part, const ParameterSpec& spec, std::int64_t layer) const;
+
+  std::vector<ParameterInstance> parameters_;
+  std::map<std::string, std::int64_t> begin_;  // in each part
+  std::int64_t count_ = 0;                     // values of a part
+  std::unique_ptr<float[]> memory_;            // one part after the other
+};
+
+struct CheckpointOptions {
+  fs::path folder;         // ".../checkpoints"; made if it is not there
+  std::int64_t keep_last;  // how many checkpoints stay, 1 or more
+  fs::path tokenizer;      // folder whose tokenizer files are copied; may be empty
+};
+
+// Writes checkpoints on a thread of its own, one at a time:
+//   writer.wait();  snapshot.fill(live);  writer.start(snapshot.source(), state);
+// or, without a snapshot's memory, training standing still: writer.start(live, state), wait().
+// One writer for a folder at a time.
+class CheckpointWriter {
+ public:
+  // Removes what an earlier crash left behind. InputError if the folder cannot be written, or the
+  // model has no config.json.
+  CheckpointWriter(CheckpointOptions options, ModelConfig config);
+  ~CheckpointWriter();  // waits; an error that nobody asked for is lost
+  CheckpointWriter(const CheckpointWriter&) = delete;
+  CheckpointWriter& operator=(const CheckpointWriter&) = delete;
+
+  // Waits for the previous one, throwing its error; then writes in the background. `source` is
+  // called from there until wait() returns. A checkpoint of the same step is replaced. After
+  // success, those older than the `keep_last` newest up to this step are removed.
+  void start(StateSource source, const TrainState& state);
+  // Error, once, if the last checkpoint could not be written: a full disk, a folder without
+  // permission. Earlier checkpoints are whole then, and nothing of the failed one stays.
+  void wait();
+
+ private:
+  void write(const StateSource& source, const TrainState& state) const;
+  void publish(const fs::path& temporary, std::int64_t step) const;
+  void prune(std::int64_t step) const;
+
+  CheckpointOptions options_;
+  ModelConfig config_;
+  std::thread thread_;
+  std::int64_t step_ = 0;  // being written
+  std::exception_ptr error_;
+};
+
+struct FoundCheckpoint {
+  struct Skipped {
+    fs::path path;
+    std::string reason;
+  };
+  std::optional<fs::path> path;  // none: nothing to resume from
+  std::vector<Skipped> skipped;  // newer ones that are damaged
+};
+
+// The newest whole checkpoint of a run: the highest step whose files have the bytes of its
+// manifest. Reads the files of all that it tries. No folder: nothing
+// found; a folder that cannot be read is an InputError.
+FoundCheckpoint find_checkpoint(const fs::path& folder);
+
+// As find_checkpoint does for each: InputError saying what is wrong.
+void verify_checkpoint(const fs::path& path);
+
+// Calls `sink` once for every part of every parameter. InputError if the checkpoint's config.json
+// is of another model than `config`, or anything is missing or of another shape.
+TrainState load_checkpoint(const fs::path& path, const ModelConfig& config, const StateSink& sink);
+
+// Its train_state.json alone.
+TrainState read_train_state(const fs::path& path);
+
+// "step_00000100", and back; nullopt for other names.
+std::string checkpoint_name(std::int64_t step);
+std::optional<std::int64_t> checkpoint_step(std::string_view name);
+
+// For writing and reading: the tensor "m.<name>" or "v.<name>" of optimizer.safetensors.
+SafetensorsSpec optimizer_tensor(StatePart part, const ParameterInstance& parameter);
+
+}  // namespace autarky

@@ -1,0 +1,84 @@
+// metrics.jsonl: one JSON object a line, training lines and evaluation lines, appended as they
+// come.
+#pragma once
+#include <cstdint>
+#include <fstream>
+#include <optional>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "base/file.h"
+#include "ops/fields.h"
+
+namespace autarky {
+
+struct TrainingLine {
+  std::int64_t step = 0;
+  std::int64_t tokens = 0;  // trained on since the first step
+  double loss = 0;          // nats per token
+  double grad_norm = 0;     // before clipping
+  double lr = 0;
+  double tokens_per_s = 0;
+  double mfu = 0;     // share of the measured peak
+  double step_s = 0;  // seconds
+  std::int64_t memory_bytes = 0;
+  double predicted_step_s = 0;
+
+  static constexpr auto fields() {
+    using S = TrainingLine;
+    return std::tuple{field("step", &S::step),
+                      field("tokens", &S::tokens),
+                      field("loss", &S::loss),
+                      field("grad_norm", &S::grad_norm),
+                      field("lr", &S::lr),
+                      field("tokens_per_s", &S::tokens_per_s),
+                      field("mfu", &S::mfu),
+                      field("step_s", &S::step_s),
+                      field("memory_bytes", &S::memory_bytes),
+                      field("predicted_step_s", &S::predicted_step_s)};
+  }
+};
+
+struct EvaluationLine {
+  std::int64_t step = 0;  // after this many updates
+  double val_loss = 0;    // nats per token
+
+  static constexpr auto fields() {
+    using S = EvaluationLine;
+    return std::tuple{field("step", &S::step), field("val_loss", &S::val_loss)};
+  }
+};
+
+// Numbers are written so that they read back as the same bits; one that is not finite as null.
+std::string to_json_line(const TrainingLine& line);
+std::string to_json_line(const EvaluationLine& line);
+
+// Appends lines; each is handed to the system as a whole before `write` returns. Throws Error when
+// the disk does not take it.
+class MetricsWriter {
+ public:
+  // Starts a new file; with `resume_step` goes on after that step instead: lines of later steps,
+  // and a last line that was cut off, are taken away (the file is whole at any time).
+  explicit MetricsWriter(const fs::path& path, std::optional<std::int64_t> resume_step = {});
+
+  void write(const TrainingLine& line) { append(to_json_line(line)); }
+  void write(const EvaluationLine& line) { append(to_json_line(line)); }
+
+ private:
+  void append(const std::string& line);
+
+  fs::path path_;
+  std::ofstream out_;
+};
+
+struct Metrics {
+  std::vector<TrainingLine> training;  // in the file's order
+  std::vector<EvaluationLine> evaluations;
+};
+
+// Reads what a MetricsWriter wrote; a last line that was cut off is left out, unknown keys are
+// passed over, null reads as NaN. InputError, with file and line, for anything else.
+Metrics read_metrics(const fs::path& path);
+
+}  // namespace autarky

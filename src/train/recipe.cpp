@@ -1,0 +1,159 @@
+#include "train/recipe.h"
+
+#include <fmt/core.h>
+#include <yaml-cpp/yaml.h>
+
+#include <bit>
+#include <cmath>
+
+#include "base/error.h"
+#include "train/recipe_reader.h"
+#include "train/recipe_words.h"
+
+namespace autarky {
+namespace {
+
+constexpr std::size_t kMaxBytes = 1 << 20;  // of a recipe
+
+YAML::Node parse_yaml(std::string_view text, const std::string& where) {
+  try {
+    return YAML::Load(std::string(text));
+  } catch (const YAML::Exception& e) {
+    const std::string at = e.mark.is_null() ? where : fmt::format("{}:{}", where, e.mark.line + 1);
+    throw InputError("this is not YAML").at(at).found(e.msg);
+  }
+}
+
+void apply_file(const fs::path& path, Recipe& recipe) {
+  const MappedFile file(path);
+  if (file.bytes().size() > kMaxBytes)
+    throw InputError("too large for a recipe")
+        .at(path.string())
+        .found(fmt::format("{} bytes", file.bytes().size()))
+        .wanted(fmt::format("at most {}", kMaxBytes));
+  read_recipe(parse_yaml(file.text(), path.string()), {path.string(), false}, recipe);
+}
+
+// "--train.steps=60" is the file "train: {steps: 60}".
+void apply_override(const std::string& override, Recipe& recipe) {
+  const auto equals = override.find('=');
+  if (!override.starts_with("--") || equals == std::string::npos || equals == 2)
+    throw InputError(fmt::format("cannot use '{}'", override)).wanted("--section.key=value");
+  const std::string_view name = std::string_view(override).substr(2, equals - 2);
+  YAML::Node node = parse_yaml(std::string_view(override).substr(equals + 1), override);
+  const auto dot = name.find('.');
+  if (dot != std::string_view::npos) {
+    YAML::Node section;
+    section[std::string(name.substr(dot + 1))] = node;
+    node = section;
+  }
+  YAML::Node root;
+  root[std::string(name.substr(0, dot))] = node;
+  read_recipe(root, {override, true}, recipe);
+}
+
+InputError bad(const fs::path& path, std::string what) {
+  return InputError(std::move(what)).at(path.string());
+}
+
+void check_model_and_data(const Recipe& r, const fs::path& path) {
+  if (!r.model.preset.empty() && !r.model.config.empty())
+    throw bad(path, "model.preset and model.config are both given")
+        .hint("Leave one of them out, or clear it: --model.preset=");
+  if (r.model.preset.empty() && r.model.config.empty() && r.model.init_from.empty())
+    throw bad(path, "no model is given").wanted("model.preset, model.config or model.init_from");
+  if (r.data.train.empty())
+    throw bad(path, "data.train is empty").hint("List the prefixes that `data build` made.");
+  for (const auto* list : {&r.data.train, &r.data.validation})
+    for (const auto& source : *list) {
+      if (source.prefix.empty()) throw bad(path, "a source of data has no prefix");
+      if (source.weight.has_value() != list->front().weight.has_value())
+        throw bad(path, fmt::format("'{}' and '{}' differ in having a weight", list->front().prefix,
+                                    source.prefix))
+            .hint("Give all sources of a list a weight, or none.");
+    }
+}
+
+void check_batch(const Recipe& r, const fs::path& path) {
+  const auto& p = r.parallel;
+  const std::int64_t rows = r.train.micro_batch_size * p.data_parallel_size;
+  if (r.train.global_batch_size % rows != 0)
+    throw bad(path, "train.global_batch_size does not divide into micro-batches")
+        .found(fmt::format("{}", r.train.global_batch_size))
+        .wanted(fmt::format("a multiple of micro_batch_size {} x data_parallel_size {} = {}",
+                            r.train.micro_batch_size, p.data_parallel_size, rows));
+  if (!std::has_single_bit(std::uint64_t(p.lanes)) || p.lanes % p.data_parallel_size != 0)
+    throw bad(path, "parallel.lanes does not fit")
+        .found(fmt::format("{}", p.lanes))
+        .wanted(
+            fmt::format("a power of two that data_parallel_size {} divides", p.data_parallel_size));
+  const std::int64_t microbatches = r.train.global_batch_size / r.train.micro_batch_size;
+  if (microbatches % p.lanes != 0)
+    throw bad(path, "parallel.lanes does not divide the micro-batches of a step")
+        .found(fmt::format("{} lanes, {} micro-batches", p.lanes, microbatches))
+        .hint("Use fewer lanes, smaller micro-batches or a larger global batch.");
+  if (r.train.seq_length % p.context_parallel_size != 0)
+    throw bad(path, "parallel.context_parallel_size does not divide train.seq_length")
+        .found(fmt::format("{} and {}", p.context_parallel_size, r.train.seq_length));
+}
+
+template <class T>
+void emit(YAML::Emitter& out, const T& value);
+
+template <class Section>
+void emit_section(YAML::Emitter& out, const Section& section) {
+  out << YAML::BeginMap;
+  const auto one = [&](const auto& k) {
+    const auto& value = section.*(k.member);
+    if constexpr (IsOptional<std::decay_t<decltype(value)>>) {
+      if (!value) return;
+    }
+    out << YAML::Key << std::string(k.name) << YAML::Value;
+    emit(out, value);
+  };
+  std::apply([&](const auto&... k) { (one(k), ...); }, Section::keys());
+  out << YAML::EndMap;
+}
+
+template <class T>
+void emit(YAML::Emitter& out, const T& value) {
+  if constexpr (HasKeys<T>) {
+    emit_section(out, value);
+  } else if constexpr (IsVector<T>) {
+    if (value.empty()) out << YAML::Flow;  // []
+    out << YAML::BeginSeq;
+    for (const auto& element : value) emit(out, element);
+    out << YAML::EndSeq;
+  } else if constexpr (IsOptional<T>) {
+    emit(out, *value);
+  } else if constexpr (std::is_same_v<T, std::string>) {
+    out << value;
+  } else if constexpr (HasWords<T>) {
+    out << std::string(word_of(value));
+  } else {
+    out << fmt::format("{}", value);  // shortest text that reads back as the same bits
+  }
+}
+
+}  // namespace
+
+Recipe load_recipe(const fs::path& path, const std::vector<std::string>& overrides) {
+  Recipe recipe;
+  apply_file(path, recipe);
+  for (const auto& override : overrides) apply_override(override, recipe);
+  if (recipe.parallel.lanes == 0) recipe.parallel.lanes = recipe.parallel.data_parallel_size;
+  if (recipe.logging.run_dir.empty())
+    recipe.logging.run_dir = (fs::path("runs") / path.stem()).string();
+  check_model_and_data(recipe, path);
+  check_batch(recipe, path);
+  return recipe;
+}
+
+std::string to_yaml(const Recipe& recipe) {
+  YAML::Emitter out;
+  emit_section(out, recipe);
+  AUTARKY_CHECK(out.good(), out.GetLastError());
+  return std::string(out.c_str(), out.size()) + "\n";
+}
+
+}  // namespace autarky

@@ -1,0 +1,84 @@
+// A training run: a recipe in, a folder with metrics and checkpoints out.
+#pragma once
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "backend/backend.h"
+#include "data/dataset.h"
+#include "sim/simulate.h"
+#include "train/checkpoint.h"
+#include "train/engine.h"
+#include "train/metrics.h"
+#include "train/progress.h"
+#include "train/recipe.h"
+#include "train/report.h"
+
+namespace autarky {
+
+// What a run will take, known before anything runs.
+struct RunPlan {
+  ModelConfig model;
+  std::int64_t parameters = 0;
+  std::vector<MemoryKind> memory;       // by kind
+  std::int64_t memory_bytes = 0;        // the sum
+  std::int64_t memory_limit_bytes = 0;  // of the machine or cgroup
+  double step_s = 0;                    // predicted
+  double flops_per_step = 0;            // model FLOPs
+  double peak_flops_per_s = 0;          // measured
+  bool snapshot = false;                // checkpoints are copied aside and written in the background
+  std::string order;                    // which other layouts keep this run's bits, and at what cost
+
+  bool fits() const { return memory_bytes <= memory_limit_bytes; }
+};
+
+struct TrainHooks {
+  std::function<void(const Progress&)> progress = [](const Progress&) {};
+  std::function<void(const std::string&)> note = [](const std::string&) {};
+  std::function<bool()> stop = [] { return false; };  // true: save and end
+};
+
+struct TrainSummary {
+  std::int64_t steps = 0;  // done, all in all
+  double loss = 0;         // of the last step
+  std::optional<double> val_loss;
+  double tokens_per_s = 0, mfu = 0;  // medians of this session's steps
+  bool interrupted = false, already_done = false;
+};
+
+class Trainer {
+ public:
+  // Checks the recipe against this machine and the files it names. InputError otherwise.
+  Trainer(Recipe recipe, const Backend& backend);
+  ~Trainer();
+
+  const RunPlan& plan() const { return plan_; }
+  // The step's program as text.
+  std::string dump() const;
+  // InputError where the run does not fit, its folder holds another run, or the recipe has changed
+  // in what must not change.
+  TrainSummary run(bool resume, const TrainHooks& hooks);
+  // What the report shows, samples left out.
+  ReportInfo report() const;
+
+ private:
+  struct Run;
+  EngineOptions engine_options() const;
+  void make_plan();
+  std::string recipe_hash() const;
+  fs::path checkpoints() const { return fs::path(recipe_.logging.run_dir) / "checkpoints"; }
+  void start(Run& run, bool resume, const TrainHooks& hooks);
+  void restore(Run& run, const TrainHooks& hooks);
+  void one_step(Run& run, const TrainHooks& hooks);
+  double evaluate(Run& run);
+  void save(Run& run);
+
+  Recipe recipe_;
+  const Backend& backend_;
+  ChipModel chip_;
+  RunPlan plan_;
+};
+
+}  // namespace autarky

@@ -1,0 +1,90 @@
+#include "train/report.h"
+
+#include <gtest/gtest.h>
+
+#include "train/metrics.h"
+#include "train/report_page.h"
+
+namespace autarky {
+namespace {
+
+std::size_t count(const std::string& text, const std::string& part) {
+  std::size_t n = 0;
+  for (auto at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) ++n;
+  return n;
+}
+
+class ReportTest : public ::testing::Test {
+ protected:
+  ReportTest() : dir_(fs::path(::testing::TempDir()) / "autarky_report_test") {
+    fs::remove_all(dir_);
+    fs::create_directories(dir_);
+  }
+  std::string report(int steps, const ReportInfo& info = {}) {
+    if (steps > 0) {
+      std::string text;
+      for (int i = 1; i <= steps; ++i)
+        text += to_json_line(TrainingLine{.step = i,
+                                          .tokens = 4096 * i,
+                                          .loss = 9.0 / i + 3,
+                                          .grad_norm = 1 + 1.0 / i,
+                                          .lr = 1e-3,
+                                          .tokens_per_s = 8000,
+                                          .mfu = 0.4,
+                                          .step_s = 0.5,
+                                          .memory_bytes = 2'000'000'000,
+                                          .predicted_step_s = 0.45});
+      text += to_json_line(EvaluationLine{.step = steps, .val_loss = 3.25});
+      write_file_atomic(dir_ / "metrics.jsonl", text);
+    }
+    write_report(dir_, info);
+    return read_file(dir_ / "report.html");
+  }
+  fs::path dir_;
+};
+
+TEST(EscapeHtml, MarkupIsTextAndBrokenBytesAreReplaced) {
+  EXPECT_EQ(escape_html("a<b>&\"c\"'"), "a&lt;b&gt;&amp;&quot;c&quot;&#39;");
+  EXPECT_EQ(escape_html("\xe4\xb8\xad\n\t"), "\xe4\xb8\xad\n\t");
+  EXPECT_EQ(escape_html("a\xff"), "a\xef\xbf\xbd");
+  EXPECT_EQ(escape_html(std::string_view("\0\x1b", 2)), "\xef\xbf\xbd\xef\xbf\xbd");
+}
+
+TEST_F(ReportTest, HoldsTheFiguresTheChartsAndTheSamples) {
+  ReportInfo info;
+  info.title = "my run";
+  info.model = "llama";
+  info.parameters = 9'440'000;
+  info.steps = 40;
+  info.machine = {{"processor", "a chip"}};
+  info.recipe = "train:\n  steps: 40\n";
+  info.memory = {{"gradients", 600'000'000}, {"optimizer", 1'300'000'000}};
+  info.samples = {{"<b>", "\xe4\xb8\xad\xe6\x96\x87"}};
+  const std::string html = report(40, info);
+  for (const char* part :
+       {"<title>my run</title>", "9.44 M parameters", "a chip", "steps: 40", "3.250",
+        "perplexity 25.79", "8.00 k", "40.0%", "20.0 s", "1.90 GB", "2.00 GB", "-5.0%", "-10.0%",
+        "450 ms", "500 ms", "<mark>&lt;b&gt;</mark>\xe4\xb8\xad\xe6\x96\x87", "40 of 40 steps"})
+    EXPECT_NE(html.find(part), std::string::npos) << part;
+  EXPECT_EQ(count(html, "<svg"), 5u);
+  EXPECT_EQ(count(html, "</svg>"), 5u);
+}
+
+TEST_F(ReportTest, NeedsNothingFromOutside) {
+  const std::string html = report(40);
+  for (const char* part : {"http:", "https:", "src=", "<link", "@import", "url("})
+    EXPECT_EQ(html.find(part), std::string::npos) << part;
+}
+
+TEST_F(ReportTest, WorksForNoStepOneStepAndVeryMany) {
+  EXPECT_NE(report(0).find("no data yet"), std::string::npos);
+  const std::string one = report(1);
+  EXPECT_NE(one.find("<circle"), std::string::npos);
+  EXPECT_EQ(one.find("nan"), std::string::npos);
+  EXPECT_LT(report(20000).size(), 300'000u);
+}
+
+TEST_F(ReportTest, IsTheSameFileEveryTime) { EXPECT_EQ(report(50), report(50)); }
+
+}  // namespace
+}  // namespace autarky
