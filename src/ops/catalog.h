@@ -31,10 +31,10 @@ struct OpList {
 
 using Catalog =
     OpList<Accumulate, AdamW, Add, AddBias, AllGather, AllReduce, AllToAll, Attention,
-           AttentionGrad, BiasGrad, CacheAppend, ClipScale, Contract, Embedding, EmbeddingGrad, ExactSum,
-           FillWith, Gelu, GeluGrad, LayerNorm, LayerNormGrad, LinearCrossEntropy, Receive,
-           ReduceScatter, RmsNorm, RmsNormGrad, Rope, Send, SiluGate, SiluGateGrad, Slice,
-           TokenLoss, TokenLossGrad, VocabStats, VocabStatsGrad>;
+           AttentionGrad, BiasGrad, CacheAppend, ClipScale, Contract, Embedding, EmbeddingGrad,
+           ExactSum, FillWith, Gelu, GeluGrad, LayerNorm, LayerNormGrad, LinearCrossEntropy,
+           Receive, ReduceScatter, RmsNorm, RmsNormGrad, Rope, Send, SiluGate, SiluGateGrad, Slice,
+           Take, TokenLoss, TokenLossGrad, VocabStats, VocabStatsGrad>;
 
 // The operation of that name, or null.
 inline const OpInfo* find_op(std::string_view name) {

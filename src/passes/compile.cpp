@@ -83,6 +83,9 @@ class StepCompiler {
     Graph joint = differentiate(model);
     if (is_head) sum_losses(joint);
     joint = partition(joint, o_.rules, o_.mesh);
+    // The loss's gradient is data: the host fills it before the step for every micro-batch.
+    for (auto& p : joint.inputs)
+      if (is_head && p.name == "dloss") p.kind = PortKind::data;
     Part part;
     for (const auto& p : joint.inputs)
       if (const Port* grad = joint.find_input("grad." + p.name); grad && p.kind == PortKind::param)

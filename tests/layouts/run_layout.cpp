@@ -119,7 +119,10 @@ class RankRun {
     put("targets", [&](std::int64_t s) { return s == 4 ? -1.0 : token(s + 1); });
     put("positions", [&](std::int64_t s) { return double(s < 5 ? s : s - 5); });
     put("segments", [&](std::int64_t s) { return double(s < 5 ? 0 : 1); });
-    put("loss_weights", [&](std::int64_t) { return 1.0 / double(run_.global_batch * (kSeq - 1)); });
+    // Unlike weights: equal ones would hide it if micro-batches shared their memory.
+    put("loss_weights", [&](std::int64_t i) {
+      return double(1 + (row * kSeq + i) % 5) / double(run_.global_batch * (kSeq - 1));
+    });
   }
 
   const LayoutRun& run_;

@@ -20,7 +20,8 @@ struct KeyShare {
 
 // dk and dv of a share of the keys, and its part of dq.
 // With p = exp(scale q.k - lse), delta = rowsum(do * o):
-//   dv = p^T do, dp = do v^T, ds = scale p (dp - delta), dq = ds k, dk = ds^T q.
+//   dv = p^T do, dp = do v^T, ds = scale p (dp - delta), dq = ds k, dk = ds^T
+//   q.
 class BackwardTask {
  public:
   // dq[s * r, d] f32, overwritten.
@@ -41,24 +42,14 @@ class BackwardTask {
 
  private:
   void allocate(const Attention& x) {
-    product_ = attention_product(x);
-    height_ = panel_rows(product_), width_ = panel_cols(product_);
-    const std::int64_t rows = queries_per_tile(x) * x.r;
-    const std::int64_t wide_d = round_up(x.d, width_);
-    const std::int64_t rows_by_d = packed_words(product_, rows, x.d, height_);
-    const std::int64_t keys_by_d = packed_words(product_, kTileKeys, x.d, width_);
-    const std::int64_t d_by_rows = wide_d * packed_depth(product_, rows);
-    const std::int64_t d_by_keys = wide_d * packed_depth(product_, kTileKeys);
+    product_ = product_dtype(x.dtype, x.dtype);
+    const std::int64_t rows = queries_per_tile(x) * x.r, by_d = rows * x.d;
+    const std::int64_t keys_by_d = kTileKeys * x.d;
     const std::int64_t scores = std::max(rows * kScoreStride, x.r * x.d);
-    const std::int64_t packed = std::max(packed_words(product_, rows, kTileKeys, height_),
-                                         packed_words(product_, kTileKeys, rows, height_));
-    const std::int64_t sizes[] = {rows * x.d,      rows_by_d,       rows_by_d, d_by_rows,
-                                  d_by_rows,       keys_by_d,       keys_by_d, d_by_keys,
-                                  kTileKeys * x.d, kTileKeys * x.d, scores,    scores,
-                                  packed,          x.s * x.r,       x.s * x.r};
-    float** const places[] = {&rows_, &q_,  &do_,        &q_columns_, &do_columns_,
-                              &k_,    &v_,  &k_columns_, &dk_,        &dv_,
-                              &p_,    &ds_, &packed_,    &delta_,     &lse_};
+    const std::int64_t sizes[] = {by_d,   by_d,   keys_by_d, keys_by_d, keys_by_d, keys_by_d,
+                                  scores, scores, scores,    x.s * x.r, x.s * x.r};
+    float** const places[] = {&q_, &do_, &k_,       &v_,     &dk_, &dv_,
+                              &p_, &ds_, &rounded_, &delta_, &lse_};
     std::int64_t total = 0;
     for (const std::int64_t size : sizes) total += round_up(size, 16);
     float* next = memory_.get(total);
@@ -74,8 +65,8 @@ class BackwardTask {
     float* const d_o = ds_;
     for (std::int64_t query = 0; query < x.s; ++query) {
       const QueryTile one{query, 1, x.r};
-      load_rows(x, grad.o, at, one, o);
-      load_rows(x, grad.d_o, at, one, d_o);
+      load_rows(x, grad.o, at, one, DType::f32, o);
+      load_rows(x, grad.d_o, at, one, DType::f32, d_o);
       for (std::int64_t i = 0; i < x.r; ++i) {
         delta_[query * x.r + i] = dot(o + i * x.d, d_o + i * x.d, x.d);
         lse_[query * x.r + i] = grad.lse[head_index(x, at, query) + i];
@@ -85,10 +76,8 @@ class BackwardTask {
 
   void start_keys(const Attention& x, HeadGroup at, std::int64_t first) {
     set_keys(x, at, first, keys_);
-    const Lines k = key_lines(x, x.k, at, first), v = key_lines(x, x.v, at, first);
-    pack(product_, k, keys_.count, x.d, width_, k_);
-    pack(product_, v, keys_.count, x.d, width_, v_);
-    pack(product_, transposed(k), x.d, keys_.count, width_, k_columns_);
+    k_tile_ = as_dtype(key_rows(x, x.k, at, first), product_, keys_.count, x.d, k_);
+    v_tile_ = as_dtype(key_rows(x, x.v, at, first), product_, keys_.count, x.d, v_);
     std::fill_n(dk_, kTileKeys * x.d, 0.0f);
     std::fill_n(dv_, kTileKeys * x.d, 0.0f);
   }
@@ -97,52 +86,36 @@ class BackwardTask {
                    const QueryTile& tile, float* dq) {
     set_queries(x, at, tile, queries_);
     if (!may_see(queries_.bounds, keys_.bounds, x.window)) return;
-    const std::int64_t rows = tile.rows, keys = keys_.count;
-    all_ = all_see(queries_.bounds, keys_.bounds, x.window) && keys % 16 == 0;
-    set_ranges(x, rows, keys);
-    load_packed(x, x.q, at, tile, q_, q_columns_);
-    load_packed(x, grad.d_o, at, tile, do_, do_columns_);
-    multiply(product_,
-             {q_, rows, k_, keys, x.d, p_, kScoreStride, false, keys_of_.data(), nullptr});
-    multiply(product_,
-             {do_, rows, v_, keys, x.d, ds_, kScoreStride, false, keys_of_.data(), nullptr});
-    softmax_gradient(x, tile);
-    const Lines p{p_, DType::f32, kScoreStride, 1}, ds{ds_, DType::f32, kScoreStride, 1};
-    multiply_used(product_, {transposed(p), keys, rows, rows_of_, packed_, do_columns_, x.d, dv_});
-    multiply_used(product_, {transposed(ds), keys, rows, rows_of_, packed_, q_columns_, x.d, dk_});
-    multiply_used(product_, {ds, rows, keys, keys_of_, packed_, k_columns_, x.d,
-                             dq + tile.first * x.r * x.d});
+    all_ = all_see(queries_.bounds, keys_.bounds, x.window) && keys_.count % 16 == 0;
+    make_strips(queries_, keys_, x.window, all_, strips_);
+    q_tile_ = load_rows(x, x.q, at, tile, product_, q_);
+    do_tile_ = load_rows(x, grad.d_o, at, tile, product_, do_);
+    for (const Strip& strip : strips_) add_strip(x, strip, tile.first * x.r, dq);
   }
 
-  void set_ranges(const Attention& x, std::int64_t rows, std::int64_t keys) {
-    if (all_) {
-      keys_of_.assign(std::size_t((rows + height_ - 1) / height_), {0, keys});
-      rows_of_.assign(std::size_t((keys + height_ - 1) / height_), {0, rows});
-    } else {
-      key_ranges(queries_, keys_, x.window, height_, keys_of_);
-      row_ranges(queries_, keys_, x.window, height_, rows_of_);
-    }
+  // first: the tile's first row of dq, delta and lse.
+  void add_strip(const Attention& x, const Strip& strip, std::int64_t first, float* dq) {
+    const auto [rows, keys] = strip;
+    const std::int64_t m = rows.size(), n = keys.size(), d = x.d;
+    const std::int64_t at = rows.begin * kScoreStride + keys.begin;
+    const Operand q = q_tile_.from(rows.begin, 0), d_o = do_tile_.from(rows.begin, 0);
+    const Operand k = k_tile_.from(keys.begin, 0), v = v_tile_.from(keys.begin, 0);
+    multiply({m, n, d, q, k.transposed(), p_ + at, kScoreStride, false});
+    multiply({m, n, d, d_o, v.transposed(), ds_ + at, kScoreStride, false});
+    softmax_gradient(x, strip, first);
+    const Operand p = factor(strip, p_, product_, rounded_);
+    multiply({n, d, m, p.transposed(), d_o, dv_ + keys.begin * d, d, true});
+    const Operand ds = factor(strip, ds_, product_, rounded_);
+    multiply({n, d, m, ds.transposed(), q, dk_ + keys.begin * d, d, true});
+    multiply({m, d, n, ds, k, dq + (first + rows.begin) * d, d, true});
   }
 
-  // A tile of q or d_o as panels of A (rows, d) and as panels of B (d, rows).
-  void load_packed(const Attention& x, const ReadRows& from, HeadGroup at, const QueryTile& tile,
-                   float* a, float* b) {
-    load_rows(x, from, at, tile, rows_);
-    pack(product_, {rows_, DType::f32, x.d, 1}, tile.rows, x.d, height_, a);
-    pack(product_, {rows_, DType::f32, 1, x.d}, x.d, tile.rows, width_, b);
-  }
-
-  void softmax_gradient(const Attention& x, const QueryTile& tile) {
-    for (std::int64_t row = 0; row < tile.rows; ++row) {
+  void softmax_gradient(const Attention& x, const Strip& strip, std::int64_t first) {
+    for (std::int64_t row = strip.rows.begin; row < strip.rows.end; ++row) {
       const std::size_t i = std::size_t(row);
-      const RowMask mask{&keys_,
-                         queries_.pos[i],
-                         queries_.seg[i],
-                         std::int32_t(x.window),
-                         all_,
-                         keys_of_[i / std::size_t(height_)]};
-      const std::int64_t at = tile.first * x.r + row;
-      softmax_gradient_row(mask, x.scale, lse_[at], delta_[at], round_up(keys_.count, 16),
+      const RowMask mask{&keys_, queries_.pos[i], queries_.seg[i], std::int32_t(x.window),
+                         all_,   strip.keys};
+      softmax_gradient_row(mask, x.scale, lse_[first + row], delta_[first + row],
                            p_ + row * kScoreStride, ds_ + row * kScoreStride);
     }
   }
@@ -157,14 +130,14 @@ class BackwardTask {
     }
   }
 
-  Product product_ = Product::f32;
-  int height_ = 0, width_ = 0;
+  DType product_ = DType::f32;
   Scratch memory_, dq_memory_;
-  float *rows_, *q_, *do_, *q_columns_, *do_columns_, *k_, *v_, *k_columns_;
-  float *dk_, *dv_, *p_, *ds_, *packed_, *delta_, *lse_;
+  float *q_, *do_, *k_, *v_;  // copies of a tile, where they need one
+  float *dk_, *dv_, *p_, *ds_, *rounded_, *delta_, *lse_;
+  Operand q_tile_, do_tile_, k_tile_, v_tile_;  // [rows, d] and [keys, d]
   TileSide queries_, keys_;
-  bool all_ = false;
-  std::vector<Range> keys_of_, rows_of_;  // per panel of rows, per panel of keys
+  bool all_ = false;  // every query of the tile sees every key
+  std::vector<Strip> strips_;
 };
 
 BackwardTask& own_task() {

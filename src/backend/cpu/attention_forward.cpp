@@ -5,6 +5,7 @@
 #include "backend/cpu/attention_core.h"
 #include "backend/cpu/attention_rows.h"
 #include "backend/cpu/attention_tiles.h"
+#include "backend/cpu/convert.h"
 #include "backend/cpu/scratch.h"
 #include "base/parallel.h"
 
@@ -18,58 +19,53 @@ class ForwardTask {
  public:
   void run(const Attention& x, HeadGroup at, const QueryTile& tile, const WriteRows& o,
            float* lse) {
-    product_ = attention_product(x);
+    product_ = product_dtype(x.dtype, x.dtype);
     start(x, at, tile);
-    for (std::int64_t first = 0; first < x.t; first += kTileKeys) add_keys(x, at, tile, first);
+    for (std::int64_t first = 0; first < x.t; first += kTileKeys) add_keys(x, at, first);
     finish(x, at, tile, o, lse);
   }
 
  private:
   void start(const Attention& x, HeadGroup at, const QueryTile& tile) {
-    const int height = panel_rows(product_), width = panel_cols(product_);
+    q_ = load_rows(x, x.q, at, tile, product_, q_memory_.get(tile.rows * x.d));
     o_ = o_memory_.get(tile.rows * x.d);
-    load_rows(x, x.q, at, tile, o_);
-    q_ = q_memory_.get(packed_words(product_, tile.rows, x.d, height));
-    pack(product_, {o_, DType::f32, x.d, 1}, tile.rows, x.d, height, q_);
     std::fill_n(o_, tile.rows * x.d, 0.0f);
-    k_ = k_memory_.get(packed_words(product_, kTileKeys, x.d, width));
-    v_ = v_memory_.get(packed_words(product_, x.d, kTileKeys, width));
     scores_ = scores_memory_.get(tile.rows * kScoreStride);
-    p_ = p_memory_.get(packed_words(product_, tile.rows, kTileKeys, height));
     states_.assign(std::size_t(tile.rows), {kNone, 0});
     set_queries(x, at, tile, queries_);
   }
 
-  void add_keys(const Attention& x, HeadGroup at, const QueryTile& tile, std::int64_t first) {
+  void add_keys(const Attention& x, HeadGroup at, std::int64_t first) {
     set_keys(x, at, first, keys_);
     if (!may_see(queries_.bounds, keys_.bounds, x.window)) return;
-    const int height = panel_rows(product_), width = panel_cols(product_);
-    const std::int64_t keys = keys_.count;
-    const bool all = all_see(queries_.bounds, keys_.bounds, x.window) && keys % 16 == 0;
-    if (all) ranges_.assign(std::size_t((tile.rows + height - 1) / height), {0, keys});
-    else key_ranges(queries_, keys_, x.window, height, ranges_);
-    pack(product_, key_lines(x, x.k, at, first), keys, x.d, width, k_);
-    multiply(product_,
-             {q_, tile.rows, k_, keys, x.d, scores_, kScoreStride, false, ranges_.data(), nullptr});
-    softmax(x, tile, all);
-    pack(product_, transposed(key_lines(x, x.v, at, first)), x.d, keys, width, v_);
-    multiply_used(
-        product_,
-        {{scores_, DType::f32, kScoreStride, 1}, tile.rows, keys, ranges_, p_, v_, x.d, o_});
+    all_ = all_see(queries_.bounds, keys_.bounds, x.window) && keys_.count % 16 == 0;
+    make_strips(queries_, keys_, x.window, all_, strips_);
+    const auto ready = [&](const ReadRows& from, Scratch& memory) {
+      return as_dtype(key_rows(x, from, at, first), product_, keys_.count, x.d,
+                      memory.get(kTileKeys * x.d));
+    };
+    const Operand k = ready(x.k, k_memory_), v = ready(x.v, v_memory_);
+    for (const Strip& strip : strips_) add_strip(x, strip, k, v);
   }
 
-  void softmax(const Attention& x, const QueryTile& tile, bool all) {
-    const int height = panel_rows(product_);
-    for (std::int64_t row = 0; row < tile.rows; ++row) {
+  void add_strip(const Attention& x, const Strip& strip, const Operand& k, const Operand& v) {
+    const std::int64_t rows = strip.rows.size(), keys = strip.keys.size();
+    float* scores = scores_ + strip.rows.begin * kScoreStride + strip.keys.begin;
+    multiply({rows, keys, x.d, q_.from(strip.rows.begin, 0),
+              k.from(strip.keys.begin, 0).transposed(), scores, kScoreStride, false});
+    softmax(x, strip);
+    const Operand p = factor(strip, scores_, product_, p_memory_.get(rows * kScoreStride));
+    multiply(
+        {rows, x.d, keys, p, v.from(strip.keys.begin, 0), o_ + strip.rows.begin * x.d, x.d, true});
+  }
+
+  void softmax(const Attention& x, const Strip& strip) {
+    for (std::int64_t row = strip.rows.begin; row < strip.rows.end; ++row) {
       const std::size_t i = std::size_t(row);
-      const RowMask mask{&keys_,
-                         queries_.pos[i],
-                         queries_.seg[i],
-                         std::int32_t(x.window),
-                         all,
-                         ranges_[i / std::size_t(height)]};
-      const float factor = softmax_row(mask, x.scale, scores_ + row * kScoreStride, states_[i]);
-      if (factor != 1) scale_row(factor, x.d, o_ + row * x.d);
+      const RowMask mask{&keys_, queries_.pos[i], queries_.seg[i], std::int32_t(x.window),
+                         all_,   strip.keys};
+      const float change = softmax_row(mask, x.scale, scores_ + row * kScoreStride, states_[i]);
+      if (change != 1) scale_row(change, x.d, o_ + row * x.d);
     }
   }
 
@@ -85,13 +81,14 @@ class ForwardTask {
     store_rows(x, o_, at, tile, o);
   }
 
-  Product product_ = Product::f32;
+  DType product_ = DType::f32;
   Scratch o_memory_, q_memory_, k_memory_, v_memory_, scores_memory_, p_memory_;
-  float *o_, *q_, *k_, *v_;  // o[rows, d], the others packed
-  float *scores_, *p_;       // scores[rows, kScoreStride], p packed
+  Operand q_;           // [rows, d]
+  float *o_, *scores_;  // [rows, d], [rows, kScoreStride]
   std::vector<RowState> states_;
   TileSide queries_, keys_;
-  std::vector<Range> ranges_;  // of keys, per panel of rows
+  bool all_ = false;  // every query of the tile sees every key
+  std::vector<Strip> strips_;
 };
 
 }  // namespace

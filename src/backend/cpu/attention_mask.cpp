@@ -7,7 +7,8 @@ namespace {
 
 constexpr std::int64_t kGrain = 16;  // the widest vector
 
-// The smallest range of [0, count) outside which visible(i) is false, rounded out.
+// The smallest range of [0, count) outside which visible(i) is false, rounded
+// out.
 template <class Visible>
 Range visible_range(std::int64_t count, const Visible& visible) {
   std::int64_t begin = 0, end = count;
@@ -60,23 +61,18 @@ void TileSide::set(const std::int32_t* from_pos, const std::int32_t* from_seg, s
   bounds = part_bounds(*this, 0, count);
 }
 
-void key_ranges(const TileSide& q, const TileSide& k, std::int64_t window, int width,
-                std::vector<Range>& ranges) {
-  ranges.clear();
-  for (std::int64_t row = 0; row < q.count; row += width) {
-    const Bounds rows = part_bounds(q, row, width);
-    ranges.push_back(visible_range(
-        k.count, [&](std::int64_t key) { return may_see(rows, at(k, key), window); }));
+void make_strips(const TileSide& q, const TileSide& k, std::int64_t window, bool all,
+                 std::vector<Strip>& strips) {
+  strips.clear();
+  if (all) {
+    strips.push_back({{0, q.count}, {0, k.count}});
+    return;
   }
-}
-
-void row_ranges(const TileSide& q, const TileSide& k, std::int64_t window, int width,
-                std::vector<Range>& ranges) {
-  ranges.clear();
-  for (std::int64_t key = 0; key < k.count; key += width) {
-    const Bounds keys = part_bounds(k, key, width);
-    ranges.push_back(visible_range(
-        q.count, [&](std::int64_t row) { return may_see(at(q, row), keys, window); }));
+  for (std::int64_t row = 0; row < q.count; row += kStripRows) {
+    const Bounds rows = part_bounds(q, row, kStripRows);
+    const Range keys =
+        visible_range(k.count, [&](std::int64_t key) { return may_see(rows, at(k, key), window); });
+    if (!keys.empty()) strips.push_back({{row, std::min(row + kStripRows, q.count)}, keys});
   }
 }
 

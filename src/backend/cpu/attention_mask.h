@@ -1,10 +1,11 @@
-// Which keys the rows of a tile see, from the smallest and largest positions and segments.
+// Which keys the rows of a tile see, from the smallest and largest positions
+// and segments.
 #pragma once
 #include <cstdint>
 #include <span>
 #include <vector>
 
-#include "backend/cpu/tile_product.h"
+#include "backend/cpu/blocks.h"
 
 namespace autarky::cpu {
 
@@ -17,7 +18,8 @@ Bounds bounds_of(std::span<const std::int32_t> pos, std::span<const std::int32_t
 bool may_see(const Bounds& q, const Bounds& k, std::int64_t window);
 bool all_see(const Bounds& q, const Bounds& k, std::int64_t window);
 
-// Positions and segments of one side of a tile, padded to 16 with tokens that nobody sees.
+// Positions and segments of one side of a tile, padded to 16 with tokens that
+// nobody sees.
 struct TileSide {
   std::vector<std::int32_t> pos, seg;
   std::int64_t count = 0;
@@ -28,11 +30,16 @@ struct TileSide {
            std::int64_t repeat);
 };
 
-// For every panel of `width` rows: the keys that some row of it may see, rounded out to 16.
-void key_ranges(const TileSide& q, const TileSide& k, std::int64_t window, int width,
-                std::vector<Range>& ranges);
-// For every panel of `width` keys: the rows that may see one of them, rounded out to 16.
-void row_ranges(const TileSide& q, const TileSide& k, std::int64_t window, int width,
-                std::vector<Range>& ranges);
+// Rows of a tile of queries and the keys that one of them may see, rounded out
+// to 16.
+struct Strip {
+  Range rows, keys;
+};
+inline constexpr std::int64_t kStripRows = 48;
+
+// The strips of a tile that see anything; one strip where all see all (`all`:
+// no key needs a mask).
+void make_strips(const TileSide& q, const TileSide& k, std::int64_t window, bool all,
+                 std::vector<Strip>& strips);
 
 }  // namespace autarky::cpu

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <limits>
 
 #undef HWY_TARGET_INCLUDE
@@ -21,8 +20,9 @@ using Floats = hn::Vec<decltype(kFloats)>;
 HWY_INLINE std::int64_t lanes() { return std::int64_t(hn::Lanes(kFloats)); }
 constexpr float kNone = -std::numeric_limits<float>::infinity();
 
-// e^x for x <= 0 (a little more is fine), relative error below 1.5e-7; 0 below -87.
-// x = n ln 2 + r, |r| <= ln 2 / 2; e^r by its series to r^7 / 7!, 2^n by the exponent's bits.
+// e^x for x <= 0 (a little more is fine), relative error below 1.5e-7; 0 below
+// -87. x = n ln 2 + r, |r| <= ln 2 / 2; e^r by its series to r^7 / 7!, 2^n by
+// the exponent's bits.
 HWY_INLINE Floats exp(Floats x) {
   const Floats n =
       hn::Round(hn::Mul(hn::Max(x, hn::Set(kFloats, -87.0f)), hn::Set(kFloats, 1.44269504f)));
@@ -81,15 +81,14 @@ float softmax(const RowMask& m, float scale, float* scores, RowState& state) {
   return same ? 1.0f : factor;
 }
 
-void softmax_gradient(const RowMask& m, float scale, float lse, float delta, std::int64_t width,
-                      float* scores, float* dp) {
-  const bool blind = m.range.empty() || m.seg < 0 || lse == kNone;
-  const std::int64_t begin = blind ? width : m.range.begin;
-  const std::int64_t end = blind ? width : round_up(m.range.end, 16);
-  std::fill(scores, scores + begin, 0.0f);
-  std::fill(dp, dp + begin, 0.0f);
-  std::fill(scores + end, scores + width, 0.0f);
-  std::fill(dp + end, dp + width, 0.0f);
+void softmax_gradient(const RowMask& m, float scale, float lse, float delta, float* scores,
+                      float* dp) {
+  const std::int64_t begin = m.range.begin, end = m.range.end;
+  if (m.range.empty() || m.seg < 0 || lse == kNone) {
+    std::fill(scores + begin, scores + end, 0.0f);
+    std::fill(dp + begin, dp + end, 0.0f);
+    return;
+  }
   const Floats factor = hn::Set(kFloats, scale), shift = hn::Set(kFloats, -lse);
   for (std::int64_t i = begin; i < end; i += lanes()) {
     Floats p = exp(hn::MulAdd(hn::LoadU(kFloats, scores + i), factor, shift));
@@ -119,18 +118,6 @@ float dot_product(const float* a, const float* b, std::int64_t n) {
   return total;
 }
 
-void widen_bf16(const bf16* in, std::int64_t n, float* out) {
-  const hn::Rebind<std::uint16_t, decltype(kFloats)> halves;
-  const hn::RebindToUnsigned<decltype(kInts)> words;
-  std::int64_t i = 0;
-  for (; i + lanes() <= n; i += lanes()) {
-    const auto bits = hn::LoadU(halves, reinterpret_cast<const std::uint16_t*>(in + i));
-    const auto word = hn::ShiftLeft<16>(hn::PromoteTo(words, bits));
-    hn::StoreU(hn::BitCast(kFloats, word), kFloats, out + i);
-  }
-  for (; i < n; ++i) out[i] = float(in[i]);
-}
-
 }  // namespace
 }  // namespace autarky::cpu::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
@@ -142,15 +129,14 @@ HWY_EXPORT(softmax);
 HWY_EXPORT(softmax_gradient);
 HWY_EXPORT(scale_all);
 HWY_EXPORT(dot_product);
-HWY_EXPORT(widen_bf16);
 
 float softmax_row(const RowMask& mask, float scale, float* scores, RowState& state) {
   return HWY_DYNAMIC_DISPATCH(softmax)(mask, scale, scores, state);
 }
 
-void softmax_gradient_row(const RowMask& mask, float scale, float lse, float delta,
-                          std::int64_t width, float* scores, float* dp) {
-  HWY_DYNAMIC_DISPATCH(softmax_gradient)(mask, scale, lse, delta, width, scores, dp);
+void softmax_gradient_row(const RowMask& mask, float scale, float lse, float delta, float* scores,
+                          float* dp) {
+  HWY_DYNAMIC_DISPATCH(softmax_gradient)(mask, scale, lse, delta, scores, dp);
 }
 
 void scale_row(float factor, std::int64_t n, float* row) {
@@ -159,11 +145,6 @@ void scale_row(float factor, std::int64_t n, float* row) {
 
 float dot(const float* a, const float* b, std::int64_t n) {
   return HWY_DYNAMIC_DISPATCH(dot_product)(a, b, n);
-}
-
-void widen(const void* in, DType dtype, std::int64_t n, float* out) {
-  if (dtype == DType::f32) std::memcpy(out, in, std::size_t(n) * sizeof(float));
-  else HWY_DYNAMIC_DISPATCH(widen_bf16)(static_cast<const bf16*>(in), n, out);
 }
 
 }  // namespace autarky::cpu

@@ -20,17 +20,17 @@ struct RowState {
   float max, sum;
 };
 
-// scores[range] become exp(scale * score - max) (0 where invisible), up to the next multiple of 16.
-// Updates the state; returns what earlier sums must be multiplied by.
+// scores[range] become exp(scale * score - max) (0 where invisible), up to the
+// next multiple of 16. Updates the state; returns what earlier sums must be
+// multiplied by.
 float softmax_row(const RowMask& mask, float scale, float* scores, RowState& state);
 
-// scores[range] become p = exp(scale * score - lse), dp[range] become scale * p * (dp - delta);
-// both 0 where invisible and in the rest of [0, width). width is a multiple of 16.
-void softmax_gradient_row(const RowMask& mask, float scale, float lse, float delta,
-                          std::int64_t width, float* scores, float* dp);
+// scores[range] become p = exp(scale * score - lse), dp[range] become scale * p
+// * (dp - delta); both 0 where invisible; up to the next multiple of 16.
+void softmax_gradient_row(const RowMask& mask, float scale, float lse, float delta, float* scores,
+                          float* dp);
 
 void scale_row(float factor, std::int64_t n, float* row);
 float dot(const float* a, const float* b, std::int64_t n);
-void widen(const void* in, DType dtype, std::int64_t n, float* out);  // f32 or bf16 to f32
 
 }  // namespace autarky::cpu

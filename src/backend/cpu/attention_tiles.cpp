@@ -1,10 +1,9 @@
 #include "backend/cpu/attention_tiles.h"
 
 #include <algorithm>
+#include <cstring>
 
-#include "backend/cpu/attention_rows.h"
 #include "backend/cpu/convert.h"
-#include "backend/cpu/cpu_info.h"
 
 namespace autarky::cpu {
 
@@ -22,19 +21,18 @@ QueryTile query_tile(const Attention& x, std::int64_t i) {
   return {first, queries, queries * x.r};
 }
 
-Product attention_product(const Attention& x) {
-  return x.dtype == DType::bf16 && native_bf16_products() ? Product::bf16 : Product::f32;
-}
-
-void load_rows(const Attention& x, const ReadRows& from, HeadGroup at, const QueryTile& tile,
-               float* rows) {
+Operand load_rows(const Attention& x, const ReadRows& from, HeadGroup at, const QueryTile& tile,
+                  DType dtype, float* memory) {
   const std::int64_t width = x.r * x.d;
   for (std::int64_t i = 0; i < tile.queries; ++i) {
     const std::int64_t offset =
         at.batch * from.batch_stride + (tile.first + i) * from.row_stride + at.group * width;
-    widen(static_cast<const char*>(from.data) + offset * byte_size(x.dtype), x.dtype, width,
-          rows + i * width);
+    const char* in = static_cast<const char*>(from.data) + offset * byte_size(x.dtype);
+    char* out = reinterpret_cast<char*>(memory) + i * width * byte_size(dtype);
+    if (x.dtype == dtype) std::memcpy(out, in, std::size_t(width * byte_size(dtype)));
+    else widen(in, x.dtype, width, reinterpret_cast<float*>(out));
   }
+  return {memory, dtype, x.d, 1};
 }
 
 void store_rows(const Attention& x, const float* rows, HeadGroup at, const QueryTile& tile,
@@ -52,15 +50,11 @@ std::int64_t head_index(const Attention& x, HeadGroup at, std::int64_t query) {
   return ((at.batch * x.s + query) * x.g + at.group) * x.r;
 }
 
-Lines key_lines(const Attention& x, const ReadRows& from, HeadGroup at, std::int64_t first) {
+Operand key_rows(const Attention& x, const ReadRows& from, HeadGroup at, std::int64_t first) {
   const std::int64_t offset =
       at.batch * from.batch_stride + first * from.row_stride + at.group * x.d;
   return {static_cast<const char*>(from.data) + offset * byte_size(x.dtype), x.dtype,
           from.row_stride, 1};
-}
-
-Lines transposed(const Lines& lines) {
-  return {lines.data, lines.dtype, lines.k_stride, lines.line_stride};
 }
 
 void set_queries(const Attention& x, HeadGroup at, const QueryTile& tile, TileSide& side) {
@@ -73,35 +67,15 @@ void set_keys(const Attention& x, HeadGroup at, std::int64_t first, TileSide& si
   side.set(x.k_pos + offset, x.k_seg + offset, std::min(kTileKeys, x.t - first), 1);
 }
 
-namespace {
-
-void pack_used(Product product, const Lines& source, std::int64_t lines, std::int64_t k,
-               const std::vector<Range>& used, float* out) {
-  const int width = panel_rows(product);
-  for (std::int64_t line = 0; line < lines; line += width) {
-    const Range range = used[std::size_t(line / width)];
-    if (range.empty()) continue;
-    pack(product, source.from(line, range.begin), std::min<std::int64_t>(width, lines - line),
-         range.end - range.begin, width,
-         out + line * packed_depth(product, k) + packed_depth(product, range.begin) * width);
-  }
-}
-
-}  // namespace
-
-void multiply_used(Product product, const UsedProduct& x) {
-  TileProduct tile{.rows = x.lines, .b = x.b, .cols = x.d, .k = x.k, .c = x.c, .ld = x.d};
-  tile.accumulate = true;
-  tile.used_k = x.used.data();
-  tile.a = x.packed;
-  if (product == Product::f32) {
-    tile.a = static_cast<const float*>(x.a.data);
-    tile.a_row = x.a.line_stride;
-    tile.a_k = x.a.k_stride;
-  } else {
-    pack_used(product, x.a, x.lines, x.k, x.used, x.packed);
-  }
-  multiply(product, tile);
+Operand factor(const Strip& strip, const float* scores, DType dtype, float* memory) {
+  const Operand here =
+      Operand{scores, DType::f32, kScoreStride, 1}.from(strip.rows.begin, strip.keys.begin);
+  if (dtype == DType::f32) return here;
+  const std::int64_t keys = strip.keys.size();
+  for (std::int64_t i = 0; i < strip.rows.size(); ++i)
+    store_row(static_cast<const float*>(here.from(i, 0).data), keys, dtype,
+              reinterpret_cast<bf16*>(memory) + i * kScoreStride);
+  return {memory, dtype, kScoreStride, 1};
 }
 
 }  // namespace autarky::cpu

@@ -15,18 +15,20 @@
 HWY_BEFORE_NAMESPACE();
 namespace autarky::cpu::HWY_NAMESPACE {
 
-// Rows [begin, end) of `n` elements.
+// Rows [begin, end) of `n` elements; the bias may be wider than what it is added to.
 void add_to_rows(const KernelArgs& x, std::int64_t n, std::int64_t begin, std::int64_t end) {
   with_storage(x.in[0].dtype(), [&](auto element) HWY_ATTR {
-    using T = decltype(element);
-    const T* bias = x.in[1].as<const T>();
-    for (std::int64_t row = begin; row < end; ++row) {
-      const T* in = x.in[0].as<const T>() + row * n;
-      T* out = x.out[0].as<T>() + row * n;
-      each_vector(n, [&](std::int64_t j, auto part) HWY_ATTR {
-        store(hn::Add(load(in + j, part), load(bias + j, part)), out + j, part);
-      });
-    }
+    with_storage(x.in[1].dtype(), [&](auto bias_element) HWY_ATTR {
+      using T = decltype(element);
+      const auto* bias = x.in[1].as<const decltype(bias_element)>();
+      for (std::int64_t row = begin; row < end; ++row) {
+        const T* in = x.in[0].as<const T>() + row * n;
+        T* out = x.out[0].as<T>() + row * n;
+        each_vector(n, [&](std::int64_t j, auto part) HWY_ATTR {
+          store(hn::Add(load(in + j, part), load(bias + j, part)), out + j, part);
+        });
+      }
+    });
   });
 }
 
@@ -72,7 +74,11 @@ void launch_bias_grad(const BiasGrad::Attrs&, const KernelArgs& x) {
 void add_bias_kernels(KernelTable& table) {
   table.add<AddBias>(
       TypedKernel<AddBias>{"simd",
-                           [](const auto&, Types in, Types out) { return same_storage(in, out); },
+                           [](const auto&, Types in, Types out) {
+                             const Type bias = in[1];
+                             const Support wide = same_storage({&bias, 1}, {});
+                             return wide.yes ? same_storage(in.first(1), out) : wide;
+                           },
                            launch_add_bias,
                            {}});
   table.add<BiasGrad>(TypedKernel<BiasGrad>{

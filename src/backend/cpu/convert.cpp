@@ -6,30 +6,25 @@
 #define HWY_TARGET_INCLUDE "backend/cpu/convert.cpp"
 #include "hwy/foreach_target.h"
 #include "hwy/highway.h"
+// after foreach_target
+#include "backend/cpu/bf16-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace autarky::cpu::HWY_NAMESPACE {
 namespace {
 namespace hn = hwy::HWY_NAMESPACE;
 
-void round_row(const float* in, std::int64_t n, bf16* out) {
+template <class In, class Out>
+HWY_INLINE void convert(const In* in, std::int64_t n, Out* out) {
   const hn::ScalableTag<float> floats;
-  const hn::RebindToUnsigned<decltype(floats)> words;
-  const hn::Rebind<std::uint16_t, decltype(floats)> halves;
   const std::int64_t lanes = std::int64_t(hn::Lanes(floats));
   std::int64_t i = 0;
-  for (; i + lanes <= n; i += lanes) {
-    const auto x = hn::BitCast(words, hn::LoadU(floats, in + i));
-    const auto odd = hn::And(hn::ShiftRight<16>(x), hn::Set(words, 1));
-    const auto rounded = hn::Add(x, hn::Add(odd, hn::Set(words, 0x7fff)));
-    const auto magnitude = hn::And(x, hn::Set(words, 0x7fffffffu));
-    const auto nan = hn::Gt(magnitude, hn::Set(words, 0x7f800000u));
-    const auto bits = hn::IfThenElse(nan, hn::Or(x, hn::Set(words, 0x400000u)), rounded);
-    hn::StoreU(hn::TruncateTo(halves, hn::ShiftRight<16>(bits)), halves,
-               reinterpret_cast<std::uint16_t*>(out + i));
-  }
-  for (; i < n; ++i) out[i] = bf16(in[i]);
+  for (; i + lanes <= n; i += lanes) store_floats(floats, load_floats(floats, in + i), out + i);
+  for (; i < n; ++i) out[i] = Out(float(in[i]));
 }
+
+void round_row(const float* in, std::int64_t n, bf16* out) { convert(in, n, out); }
+void widen_row(const bf16* in, std::int64_t n, float* out) { convert(in, n, out); }
 
 void add(const float* in, std::int64_t n, float* out) {
   const hn::ScalableTag<float> floats;
@@ -48,6 +43,7 @@ HWY_AFTER_NAMESPACE();
 namespace autarky::cpu {
 
 HWY_EXPORT(round_row);
+HWY_EXPORT(widen_row);
 HWY_EXPORT(add);
 
 void store_row(const float* in, std::int64_t n, DType dtype, void* out) {
@@ -55,7 +51,22 @@ void store_row(const float* in, std::int64_t n, DType dtype, void* out) {
   else HWY_DYNAMIC_DISPATCH(round_row)(in, n, static_cast<bf16*>(out));
 }
 
+void widen(const void* in, DType dtype, std::int64_t n, float* out) {
+  if (dtype == DType::f32) std::memcpy(out, in, std::size_t(n) * sizeof(float));
+  else HWY_DYNAMIC_DISPATCH(widen_row)(static_cast<const bf16*>(in), n, out);
+}
+
 void add_row(const float* in, std::int64_t n, float* out) { HWY_DYNAMIC_DISPATCH(add)(in, n, out); }
+
+Operand as_dtype(const Operand& x, DType dtype, std::int64_t rows, std::int64_t cols,
+                 float* memory) {
+  if (x.dtype == dtype) return x;
+  const bool by_rows = x.col_stride == 1;
+  const std::int64_t lines = by_rows ? rows : cols, length = by_rows ? cols : rows;
+  for (std::int64_t i = 0; i < lines; ++i)
+    widen(by_rows ? x.from(i, 0).data : x.from(0, i).data, x.dtype, length, memory + i * length);
+  return {memory, dtype, by_rows ? length : 1, by_rows ? 1 : length};
+}
 
 }  // namespace autarky::cpu
 #endif  // HWY_ONCE

@@ -1,61 +1,74 @@
 #include "backend/cpu/gemm.h"
 
 #include <algorithm>
+#include <cstring>
 
+#include "backend/cpu/blocks.h"
 #include "backend/cpu/convert.h"
-#include "backend/cpu/cpu_info.h"
+#include "backend/cpu/few_rows.h"
+#include "backend/cpu/onednn_tile.h"
 #include "backend/cpu/scratch.h"
-#include "backend/cpu/tile_product.h"
 #include "base/error.h"
 #include "base/parallel.h"
 
 namespace autarky::cpu {
 namespace {
 
-constexpr std::int64_t kTileRows = 144;  // a multiple of every panel_rows; packed A stays in L2
-constexpr std::int64_t kDepth = 256;     // of k at once: a panel of B stays in L1
-constexpr std::int64_t kEnoughTasks = 24;
-constexpr std::int64_t kMinPart = 1024;         // of k
-constexpr std::int64_t kGroupFloats = 4 << 20;  // packed B kept for all row tiles
-constexpr std::int64_t kSmallCols = 64, kMaxCols = 1024;
-
-std::int64_t ceil_div(std::int64_t n, std::int64_t by) { return (n + by - 1) / by; }
+constexpr std::int64_t kMostRows = 768,
+                       kMostCols = 1024;  // of a tile: oneDNN copies less often
+constexpr std::int64_t kLeastRows = 256, kLeastCols = 384;
+// What makes the bits of a row the same for every m > kFewRows (measured:
+// oneDNN 2.6.3 sums the last rows in another order when their number is no
+// multiple of 6 or 12, and all rows when k > 256 and its choice of blocks
+// changes with m). What it costs is not measured yet.
+constexpr std::int64_t kGrain = 48;       // rows of a call are a multiple
+constexpr std::int64_t kDepth = 256;      // of k at once, for f32 products
+constexpr std::int64_t kEnoughTasks = 8;  // smaller tiles below this
+constexpr std::int64_t kMinPart = 1024;   // of k
 
 // The cut of the work, from the shape alone.
 struct Plan {
-  bool few_rows;           // one row tile: A is packed once, every task packs its own B
-  std::int64_t row_tiles;  // of kTileRows
-  std::int64_t cols;       // of a task
-  std::int64_t group;      // columns of B packed at once; a multiple of cols
-  std::int64_t parts;      // of k
-  std::int64_t part_k;     // a multiple of kDepth
+  std::int64_t rows, cols;  // of a tile
+  std::int64_t row_tiles,
+      col_tiles;       // even: the last is at most a grain per tile smaller
+  std::int64_t parts;  // of k
+  std::int64_t part_k;
 };
 
+// Tiles of at most `most`, as even as the grain allows.
+std::int64_t even_tile(std::int64_t extent, std::int64_t most) {
+  const std::int64_t tiles = std::max<std::int64_t>(ceil_div(extent, most), 1);
+  return std::max(std::min(round_up(ceil_div(extent, tiles), kGrain), extent), std::int64_t{1});
+}
+
+Plan few_rows_plan(const GemmShape& s) {
+  const std::int64_t cols = std::clamp(round_up(ceil_div(s.n, 8), 64), std::int64_t{64}, kMostCols);
+  return {s.m, cols, 1, ceil_div(s.n, cols), 1, s.k};
+}
+
 Plan make_plan(const GemmShape& s) {
-  Plan p{};
-  p.row_tiles = ceil_div(s.m, kTileRows);
-  p.few_rows = p.row_tiles <= 1;
-  p.cols = p.few_rows ? (s.n > 64 * kSmallCols ? 4 * kSmallCols : kSmallCols) : kMaxCols;
-  if (!p.few_rows)
-    while (p.cols > 4 * kSmallCols && p.row_tiles * ceil_div(s.n, p.cols) < kEnoughTasks)
-      p.cols /= 2;
-  p.group = p.few_rows ? std::max(round_up(s.n, p.cols), p.cols)
-                       : std::max(kGroupFloats / std::max<std::int64_t>(s.k, 1) / p.cols,
-                                  std::int64_t{1}) *
-                             p.cols;
-  const std::int64_t tasks = std::max<std::int64_t>(p.row_tiles * ceil_div(s.n, p.cols), 1);
-  p.parts = s.split_k ? std::clamp<std::int64_t>(std::min(kEnoughTasks / tasks, s.k / kMinPart), 1,
-                                                 kEnoughTasks)
-                      : 1;
-  p.part_k = std::max(round_up(ceil_div(s.k, p.parts), kDepth), kDepth);
+  if (s.m <= kFewRows) return few_rows_plan(s);
+  Plan p{even_tile(s.m, kMostRows), even_tile(s.n, kMostCols), 0, 0, 1, s.k};
+  const auto tasks = [&] {
+    p.row_tiles = ceil_div(s.m, p.rows), p.col_tiles = ceil_div(s.n, p.cols);
+    return p.row_tiles * p.col_tiles;
+  };
+  if (tasks() < kEnoughTasks) p.cols = even_tile(s.n, std::max(p.cols / 2, kLeastCols));
+  if (tasks() < kEnoughTasks) p.rows = even_tile(s.m, std::max(p.rows / 2, kLeastRows));
+  if (s.split_k)
+    p.parts = std::clamp<std::int64_t>(
+        std::min(kEnoughTasks / std::max<std::int64_t>(tasks(), 1), s.k / kMinPart), 1,
+        kEnoughTasks);
+  tasks();
+  p.part_k = round_up(ceil_div(s.k, p.parts), kDepth);
   return p;
 }
 
 struct Buffers {
-  Scratch shared;  // packed A or B, for all threads of a gemm
-  Scratch parts;   // sums of the parts of k
-  Scratch packed;  // a thread's own panels
-  Scratch tile;    // a thread's own tile of C
+  Scratch few_rows;        // A of a gemm of few rows
+  Scratch parts;           // sums of the parts of k
+  Scratch a, b, tile;      // a thread's own widened operands and tile of C
+  Scratch tail_a, tail_c;  // the last rows, among zeros
 };
 Buffers& buffers() {
   thread_local Buffers mine;
@@ -66,124 +79,126 @@ class Gemm {
  public:
   Gemm(const GemmShape& shape, const GemmOperand& a, const GemmOperand& b, const GemmOutput& c,
        const GemmEpilogue& epilogue)
-      : shape_(shape), plan_(make_plan(shape)), c_(c), epilogue_(epilogue) {
-    const bool halves = a.dtype == DType::bf16 && b.dtype == DType::bf16;
-    product_ = halves && native_bf16_products() ? Product::bf16 : Product::f32;
-    a_ = {a.data, a.dtype, a.row_stride, a.col_stride};
-    b_ = {b.data, b.dtype, b.col_stride, b.row_stride};
-  }
+      : shape_(shape),
+        plan_(make_plan(shape)),
+        a_(a.plain(shape.m, shape.k)),
+        b_(b.plain(shape.k, shape.n)),
+        c_(c),
+        epilogue_(epilogue),
+        product_(product_dtype(a.dtype, b.dtype)) {}
 
   void run() {
-    shared_ = buffers().shared.get(shared_words());
-    if (plan_.parts > 1) parts_ = buffers().parts.get(plan_.parts * shape_.m * shape_.n);
-    if (plan_.few_rows) pack_shared_a();
-    for (std::int64_t col = 0; col < shape_.n; col += plan_.group) {
-      const Range group{col, std::min(col + plan_.group, shape_.n)};
-      if (!plan_.few_rows) pack_shared_b(group);
-      multiply_group(group);
-    }
+    if (few_rows()) widen_few_rows();
+    if (plan_.parts > 1) parts_ = buffers().parts.get(parts_floats());
+    const std::int64_t tiles = plan_.row_tiles * plan_.col_tiles;
+    parallel_for(plan_.parts * tiles, [&](std::int64_t i, int) {
+      const std::int64_t part = i / tiles, row = i % plan_.row_tiles * plan_.rows;
+      const std::int64_t col = i % tiles / plan_.row_tiles * plan_.cols;
+      run_task({row, std::min(row + plan_.rows, shape_.m)},
+               {col, std::min(col + plan_.cols, shape_.n)},
+               {part * plan_.part_k, std::min((part + 1) * plan_.part_k, shape_.k)}, part);
+    });
     if (plan_.parts > 1) sum_parts();
   }
 
-  std::int64_t shared_words() const {
-    const std::int64_t width = plan_.few_rows ? panel_rows(product_) : panel_cols(product_);
-    const std::int64_t lines = plan_.few_rows ? shape_.m : std::min(plan_.group, shape_.n);
-    return round_up(lines, width) * packed_depth(product_, shape_.k);
+  bool few_rows() const { return shape_.m <= kFewRows; }
+  std::int64_t shared_floats() const { return few_rows() ? shape_.m * shape_.k : parts_floats(); }
+  std::int64_t own_floats() const {
+    const std::int64_t tile = plan_.rows * plan_.cols;
+    if (few_rows()) return tile;
+    const std::int64_t depth = std::min(kDepth, shape_.k);
+    return tile + (plan_.rows + plan_.cols + kGrain) * depth + kGrain * plan_.cols;
   }
-  std::int64_t packed_words() const {
-    const std::int64_t lines = plan_.few_rows ? plan_.cols : kTileRows;
-    return lines * packed_depth(product_, kDepth);
-  }
-  std::int64_t tile_floats() const {
-    return std::min(kTileRows, shape_.m) * std::min(plan_.cols, round_up(shape_.n, 16));
-  }
+
+ private:
   std::int64_t parts_floats() const {
     return plan_.parts > 1 ? plan_.parts * shape_.m * shape_.n : 0;
   }
 
- private:
-  // Where the panels of [lines, k0...] start in a shared block that holds `lines` lines.
-  std::int64_t offset(std::int64_t lines, int width, std::int64_t k0) const {
-    return round_up(lines, width) * packed_depth(product_, k0);
+  void widen_few_rows() {
+    float* out = few_ = buffers().few_rows.get(shape_.m * shape_.k);
+    if (a_.col_stride == 1) {
+      for (std::int64_t i = 0; i < shape_.m; ++i)
+        widen(a_.from(i, 0).data, a_.dtype, shape_.k, out + i * shape_.k);
+      return;
+    }
+    for (std::int64_t i = 0; i < shape_.m; ++i)
+      for (std::int64_t k = 0; k < shape_.k; ++k)
+        widen(a_.from(i, k).data, a_.dtype, 1, out + i * shape_.k + k);
   }
 
-  void pack_shared_a() {
-    const int width = panel_rows(product_);
-    parallel_for(ceil_div(shape_.k, kDepth), [&](std::int64_t i, int) {
-      const std::int64_t k0 = i * kDepth, depth = std::min(kDepth, shape_.k - k0);
-      pack(product_, a_.from(0, k0), shape_.m, depth, width, shared_ + offset(shape_.m, width, k0));
-    });
-  }
-
-  void pack_shared_b(Range group) {
-    const int width = panel_cols(product_);
-    const std::int64_t blocks = ceil_div(group.end - group.begin, plan_.cols);
-    const std::int64_t depths = ceil_div(shape_.k, kDepth);
-    parallel_for(blocks * depths, [&](std::int64_t i, int) {
-      const std::int64_t col = group.begin + i / depths * plan_.cols, k0 = i % depths * kDepth;
-      const std::int64_t cols = std::min(plan_.cols, group.end - col);
-      const std::int64_t depth = std::min(kDepth, shape_.k - k0);
-      pack(product_, b_.from(col, k0), cols, depth, width, shared_b(group, col, cols, k0));
-    });
-  }
-  float* shared_b(Range group, std::int64_t col, std::int64_t cols, std::int64_t k0) const {
-    const int width = panel_cols(product_);
-    return shared_ + offset(col - group.begin, width, shape_.k) + offset(cols, width, k0);
-  }
-
-  void multiply_group(Range group) {
-    const std::int64_t blocks = ceil_div(group.end - group.begin, plan_.cols);
-    const std::int64_t tiles = blocks * plan_.row_tiles;
-    parallel_for(plan_.parts * tiles, [&](std::int64_t i, int) {
-      const std::int64_t part = i / tiles, block = i % tiles / plan_.row_tiles;
-      const std::int64_t row = i % plan_.row_tiles * kTileRows;
-      const std::int64_t col = group.begin + block * plan_.cols;
-      const Range rows{row, std::min(row + kTileRows, shape_.m)};
-      const Range cols{col, std::min(col + plan_.cols, group.end)};
-      const Range ks{part * plan_.part_k, std::min((part + 1) * plan_.part_k, shape_.k)};
-      run_task(group, rows, cols, ks, part);
-    });
-  }
-
-  void run_task(Range group, Range rows, Range cols, Range ks, std::int64_t part) {
-    const bool direct = c_.dtype == DType::f32 && !epilogue_;
+  void run_task(Range rows, Range cols, Range ks, std::int64_t part) {
     if (plan_.parts > 1) {
       float* out = parts_ + (part * shape_.m + rows.begin) * shape_.n + cols.begin;
-      sum_tile(group, rows, cols, ks, out, shape_.n, false);
-    } else if (direct) {
-      float* out = static_cast<float*>(c_.data) + rows.begin * c_.row_stride + cols.begin;
-      sum_tile(group, rows, cols, ks, out, c_.row_stride, c_.accumulate);
-    } else {
-      float* out = buffers().tile.get(tile_floats());
-      const std::int64_t ld = std::min(plan_.cols, round_up(shape_.n, 16));
-      sum_tile(group, rows, cols, ks, out, ld, false);
-      finish({rows.begin, rows.end - rows.begin, cols.begin, cols.end - cols.begin, out, ld});
+      return sum_tile(rows, cols, ks, out, shape_.n, false);
     }
+    // Few rows are summed apart: they would add to what is in C in another
+    // order.
+    if (c_.dtype == DType::f32 && !epilogue_ && !(few_rows() && c_.accumulate)) {
+      float* out = static_cast<float*>(c_.data) + rows.begin * c_.row_stride + cols.begin;
+      return sum_tile(rows, cols, ks, out, c_.row_stride, c_.accumulate);
+    }
+    float* out = buffers().tile.get(plan_.rows * plan_.cols);
+    sum_tile(rows, cols, ks, out, plan_.cols, false);
+    finish({rows.begin, rows.size(), cols.begin, cols.size(), out, plan_.cols});
   }
 
   // out (+)= A[rows, ks] * B[ks, cols]
-  void sum_tile(Range group, Range rows, Range cols, Range ks, float* out, std::int64_t ld,
-                bool accumulate) {
-    const std::int64_t m = rows.end - rows.begin, n = cols.end - cols.begin;
-    if (ks.empty() && !accumulate)
-      for (std::int64_t i = 0; i < m; ++i) std::fill_n(out + i * ld, n, 0.0f);
-    float* mine = buffers().packed.get(packed_words());
-    const int width_a = panel_rows(product_), width_b = panel_cols(product_);
-    for (std::int64_t k0 = ks.begin; k0 < ks.end; k0 += kDepth) {
-      const std::int64_t depth = std::min(kDepth, ks.end - k0);
-      TileProduct tile{.rows = m, .cols = n, .k = depth, .c = out, .ld = ld};
-      tile.accumulate = accumulate || k0 > ks.begin;
-      if (plan_.few_rows) {
-        pack(product_, b_.from(cols.begin, k0), n, depth, width_b, mine);
-        tile.a = shared_ + offset(m, width_a, k0);
-        tile.b = mine;
-      } else {
-        pack(product_, a_.from(rows.begin, k0), m, depth, width_a, mine);
-        tile.a = mine;
-        tile.b = shared_b(group, cols.begin, n, k0);
-      }
-      multiply(product_, tile);
+  void sum_tile(Range rows, Range cols, Range ks, float* out, std::int64_t ld, bool accumulate) {
+    if (ks.empty()) {
+      if (accumulate) return;
+      for (std::int64_t i = 0; i < rows.size(); ++i) std::fill_n(out + i * ld, cols.size(), 0.0f);
+    } else if (few_rows()) {
+      multiply_few_rows(few_, shape_.m, shape_.k, b_.from(0, cols.begin), cols.size(), out, ld);
+    } else {
+      const std::int64_t step = product_ == DType::f32 ? kDepth : ks.size();
+      for (std::int64_t k = ks.begin; k < ks.end; k += step)
+        multiply_block(rows, cols, {k, std::min(k + step, ks.end)}, out, ld,
+                       accumulate || k > ks.begin);
     }
+  }
+
+  void multiply_block(Range rows, Range cols, Range ks, float* out, std::int64_t ld,
+                      bool accumulate) {
+    const std::int64_t depth = std::min(kDepth, shape_.k);
+    const auto ready = [&](const Operand& x, std::int64_t m, std::int64_t n, Scratch& memory,
+                           std::int64_t floats) {
+      return x.dtype == product_ ? x : as_dtype(x, product_, m, n, memory.get(floats));
+    };
+    const Operand a = ready(a_.from(rows.begin, ks.begin), rows.size(), ks.size(), buffers().a,
+                            plan_.rows * depth);
+    const Operand b = ready(b_.from(ks.begin, cols.begin), ks.size(), cols.size(), buffers().b,
+                            plan_.cols * depth);
+    const std::int64_t whole = rows.size() / kGrain * kGrain;
+    if (whole > 0) multiply({whole, cols.size(), ks.size(), a, b, out, ld, accumulate});
+    if (whole < rows.size())
+      multiply_tail(rows.size() - whole, {kGrain, cols.size(), ks.size(), a.from(whole, 0), b,
+                                          out + whole * ld, ld, accumulate});
+  }
+
+  // The first `rows` of the tile's rows; the others are zeros in A and are not
+  // in C.
+  void multiply_tail(std::int64_t rows, TileProduct tile) {
+    float* const c = tile.c;
+    const std::int64_t ld = tile.ld, bytes = byte_size(tile.a.dtype);
+    float* a = buffers().tail_a.get(kGrain * tile.k);
+    std::fill_n(a, kGrain * tile.k, 0.0f);
+    const bool by_rows = tile.a.col_stride == 1;
+    const std::int64_t lines = by_rows ? rows : tile.k, length = by_rows ? tile.k : rows;
+    const Operand copy{a, tile.a.dtype, by_rows ? tile.k : 1, by_rows ? 1 : kGrain};
+    for (std::int64_t i = 0; i < lines; ++i) {
+      const void* from = by_rows ? tile.a.from(i, 0).data : tile.a.from(0, i).data;
+      const void* to = by_rows ? copy.from(i, 0).data : copy.from(0, i).data;
+      std::memcpy(const_cast<void*>(to), from, std::size_t(length * bytes));
+    }
+    tile.a = copy;
+    tile.c = buffers().tail_c.get(kGrain * tile.n);
+    tile.ld = tile.n;
+    std::fill_n(tile.c, kGrain * tile.n, 0.0f);
+    for (std::int64_t i = 0; tile.accumulate && i < rows; ++i)
+      std::copy_n(c + i * ld, tile.n, tile.c + i * tile.n);
+    multiply(tile);
+    for (std::int64_t i = 0; i < rows; ++i) std::copy_n(tile.c + i * tile.n, tile.n, c + i * ld);
   }
 
   void finish(const GemmTile& tile) {
@@ -209,12 +224,12 @@ class Gemm {
 
   GemmShape shape_;
   Plan plan_;
-  Product product_;
-  Lines a_, b_;
+  Operand a_, b_;
   GemmOutput c_;
   const GemmEpilogue& epilogue_;
-  float* shared_ = nullptr;
-  float* parts_ = nullptr;
+  DType product_;           // what a and b are multiplied as
+  float* parts_ = nullptr;  // [parts, m, n]
+  float* few_ = nullptr;    // [m, k]
 };
 
 void check_operand(const GemmOperand& x, std::int64_t rows, std::int64_t cols) {
@@ -229,9 +244,9 @@ std::int64_t gemm_parts(const GemmShape& shape) { return make_plan(shape).parts;
 
 std::int64_t gemm_scratch_bytes(const GemmShape& shape, int threads) {
   if (shape.m == 0 || shape.n == 0) return 0;
-  const Gemm gemm(shape, {}, {}, {}, {});  // f32 operands: the larger panels
-  const std::int64_t own = gemm.packed_words() + gemm.tile_floats();
-  return 4 * (gemm.shared_words() + gemm.parts_floats() + threads * own);
+  // Mixed dtypes need the most: one operand is widened, or both.
+  const Gemm gemm(shape, {}, {}, {}, {});
+  return 4 * (gemm.shared_floats() + threads * gemm.own_floats());
 }
 
 void gemm(const GemmShape& shape, const GemmOperand& a, const GemmOperand& b, const GemmOutput& c,

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "backend/cpu/cpu_info.h"
-#include "backend/cpu/micro_kernel.h"
+#include "backend/cpu/peaks_bf16.h"
 #include "backend/cpu/scratch.h"
 #include "base/parallel.h"
 
@@ -19,7 +19,8 @@ namespace autarky::cpu::HWY_NAMESPACE {
 namespace {
 namespace hn = hwy::HWY_NAMESPACE;
 
-// `turns` rounds of 12 independent multiply-adds; returns the flop done. `sink` keeps them alive.
+// `turns` rounds of 12 independent multiply-adds; returns the flop done. `sink`
+// keeps them alive.
 double multiply_adds(std::int64_t turns, float* sink) {
   const hn::ScalableTag<float> d;
   const auto x = hn::Set(d, 0.5f), y = hn::Set(d, sink[0]);
@@ -64,8 +65,8 @@ HWY_EXPORT(read_floats);
 constexpr int kTries = 3;
 constexpr double kSeconds = 0.06;  // of one try
 
-// Work per second of all threads: the best of three tries. body(thread) returns the work it did in
-// one call and is called again until the time is over.
+// Work per second of all threads: the best of three tries. body(thread) returns
+// the work it did in one call and is called again until the time is over.
 double best_rate(const std::function<double(std::int64_t thread)>& body) {
   using Clock = std::chrono::steady_clock;
   const int threads = thread_count();
@@ -95,19 +96,10 @@ double f32_peak() {
   });
 }
 
-// The micro kernel on panels that stay in L1.
 double bf16_peak() {
-  const MicroKernel& kernel = micro_kernel(Product::bf16);
-  constexpr std::int64_t kDepth = 128;
-  return best_rate([&](std::int64_t) {
-    thread_local Scratch scratch;
-    const std::int64_t c_floats = kernel.rows * kernel.cols;
-    float* a = scratch.get(c_floats + kDepth * (kernel.rows + kernel.cols));
-    std::fill_n(a, c_floats + kDepth * (kernel.rows + kernel.cols), 0.0f);
-    float* b = a + kDepth * kernel.rows;
-    float* c = b + kDepth * kernel.cols;
-    for (int i = 0; i < 1000; ++i) kernel.run({a, b, 0, kDepth, c, kernel.cols, true}, kernel.rows);
-    return 1000.0 * 4 * double(c_floats) * kDepth;
+  return best_rate([](std::int64_t) {
+    float sink = 1;
+    return bf16_multiply_adds(100000, &sink);
   });
 }
 
@@ -124,7 +116,8 @@ double read_peak() {
     const std::int64_t steps = std::max<std::int64_t>(kFloats / kStep / threads, 1);
     const std::int64_t step = thread * steps + next[std::size_t(thread)]++ % steps;
     float sink = 0;
-    HWY_DYNAMIC_DISPATCH(read_floats)(data + step % (kFloats / kStep) * kStep, kStep, &sink);
+    HWY_DYNAMIC_DISPATCH(read_floats)
+    (data + step % (kFloats / kStep) * kStep, kStep, &sink);
     return double(kStep) * sizeof(float);
   });
 }

@@ -3,13 +3,13 @@
 #include <algorithm>
 
 #include "backend/kernel_table.h"
+#include "backend/cpu/blocks.h"
 #include "base/parallel.h"
 
 namespace autarky::cpu {
 
 inline constexpr std::int64_t kPieceElements = 16384;
 
-constexpr std::int64_t ceil_div(std::int64_t n, std::int64_t by) { return (n + by - 1) / by; }
 
 // Elements [begin, begin + n) of operands that have the same dims.
 struct Piece {

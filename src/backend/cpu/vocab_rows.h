@@ -6,7 +6,7 @@
 
 namespace autarky::cpu {
 
-inline constexpr std::int64_t kVocabBlock = 64;
+inline constexpr std::int64_t kVocabBlock = 16;  // divides the columns of every tile of gemm
 
 // Of one row, per block: the greatest logit, and the sum of exp(logit - greatest).
 struct VocabBlocks {

@@ -107,7 +107,8 @@ Operand filled(const Type& type, Fill fill, std::int64_t id_limit, std::uint32_t
 // A case with many more rows, in the element type of a model; what is changed in place stays f32.
 std::vector<Operand> enlarged(const OpInfo& op, const Case& c, DType dtype) {
   const auto in_place = op.aliases(c.attrs, c.in.size());
-  const std::map<char, std::int64_t> factors = {{'b', 3}, {'s', 41}, {'t', 41}, {'f', 900}};
+  const std::int64_t f = c.in[0].find('s') < 0 ? 900 : 10;
+  const std::map<char, std::int64_t> factors = {{'b', 3}, {'s', 41}, {'t', 41}, {'f', f}};
   std::vector<Operand> in;
   for (std::size_t i = 0; i < c.in.size(); ++i) {
     Type type = c.in[i];
