@@ -50,7 +50,7 @@ sub layer_of {
 # src/backend itself is no layer: its interfaces belong to every backend and to whoever uses one.
 sub may_include {
   my ($layer, $other, $uses) = @_;
-  return 1 if $layer eq 'cli' || $layer eq $other || $uses->{$layer}{$other};
+  return 1 if $layer eq 'cli' || $layer eq $other || ($uses->{$layer} // {})->{$other};
   return scalar($other =~ /^(?:base|ir|ops)$/) if $layer eq 'backend';
   return 0 if $uses->{$other};
   return 1 if $layer =~ m{^\Q$other\E/};

@@ -1,5 +1,6 @@
 #include "base/process.h"
 
+#include <fmt/core.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -7,6 +8,8 @@
 #include <fstream>
 #include <limits>
 #include <string>
+
+#include "base/words.h"
 
 namespace autarky {
 namespace {
@@ -26,6 +29,29 @@ std::int64_t limit_in(const std::string& path) {
   return file >> bytes && bytes > 0 ? bytes : std::numeric_limits<std::int64_t>::max();
 }
 
+// The least limit of a group, as "/a/b", and of all above it.
+std::int64_t group_limit(const std::string& root, std::string_view group, std::string_view file) {
+  std::int64_t limit = std::numeric_limits<std::int64_t>::max();
+  while (true) {
+    limit = std::min(limit, limit_in(fmt::format("{}{}/{}", root, group, file)));
+    if (group.empty()) return limit;
+    group = group.substr(0, group.rfind('/') == group.npos ? 0 : group.rfind('/'));
+  }
+}
+
+// Of a line of /proc/self/cgroup: "0::/a/b" (v2) or "4:cpu,memory:/a/b" (v1).
+std::int64_t limit_of_line(std::string_view line) {
+  const auto first = line.find(':'), second = line.find(':', first + 1);
+  if (first == line.npos || second == line.npos) return std::numeric_limits<std::int64_t>::max();
+  const auto controllers = line.substr(first + 1, second - first - 1);
+  const auto group = line.substr(second + 1);
+  if (controllers.empty()) return group_limit("/sys/fs/cgroup", group, "memory.max");
+  for (const auto& name : split(controllers, ','))
+    if (name == "memory")
+      return group_limit("/sys/fs/cgroup/memory", group, "memory.limit_in_bytes");
+  return std::numeric_limits<std::int64_t>::max();
+}
+
 }  // namespace
 
 std::int64_t resident_bytes() {
@@ -41,9 +67,7 @@ std::int64_t memory_limit_bytes() {
   limit = std::min(limit, limit_in("/sys/fs/cgroup/memory.max"));
   limit = std::min(limit, limit_in("/sys/fs/cgroup/memory/memory.limit_in_bytes"));
   std::ifstream groups("/proc/self/cgroup");
-  for (std::string line; std::getline(groups, line);)
-    if (const auto colon = line.rfind(':'); line.starts_with("0::") && colon + 1 < line.size())
-      limit = std::min(limit, limit_in("/sys/fs/cgroup" + line.substr(colon + 1) + "/memory.max"));
+  for (std::string line; std::getline(groups, line);) limit = std::min(limit, limit_of_line(line));
   return limit;
 }
 

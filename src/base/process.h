@@ -7,7 +7,8 @@ namespace autarky {
 // RssAnon + RssShmem + program text, in bytes: what the process itself needs; mapped data files do
 // not count.
 std::int64_t resident_bytes();
-// What this process may use: the smaller of the machine's memory and the cgroup's limit (v1 and v2).
+// What this process may use: the smaller of the machine's memory and the cgroup's limit (v1 and
+// v2).
 std::int64_t memory_limit_bytes();
 
 }  // namespace autarky

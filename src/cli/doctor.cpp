@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 #include <thread>
 
+#include "backend/cpu/cpu_backend.h"
 #include "backend/cpu/cpu_info.h"
 #include "base/file.h"
 #include "base/parallel.h"
@@ -17,6 +18,7 @@
 #include "cli/command.h"
 #include "cli/output.h"
 #include "cli/verbs.h"
+#include "train/calibrate.h"
 
 namespace autarky::cli {
 namespace {
@@ -67,6 +69,9 @@ Machine look() {
   if (const auto space = fs::space(".", error); !error)
     machine.free_disk = std::int64_t(space.available);
   machine.peaks = cpu::measure_peaks();
+  // What predictions of step times start from is measured anew.
+  const auto backend = make_cpu_backend();
+  for (const DType dtype : {DType::bf16, DType::f32}) local_chip(*backend, dtype, true);
   return machine;
 }
 

@@ -17,9 +17,9 @@ std::vector<std::vector<std::int32_t>> beginnings(const Recipe& recipe, std::int
   const MegatronDataset data(sources.front().prefix);
   for (std::int64_t i = 0; i < count; ++i) {
     const auto document = data.document_count() * (2 * i + 1) / (2 * count);
-    std::vector<std::int32_t> tokens(
-        std::size_t(std::min(kPromptTokens, data.document_size(document) - 1)));
-    if (tokens.empty()) continue;
+    const auto size = std::min(kPromptTokens, data.document_size(document) - 1);
+    if (size < 1) continue;
+    std::vector<std::int32_t> tokens(static_cast<std::size_t>(size));
     data.read_document(document, 0, tokens);
     prompts.push_back(std::move(tokens));
   }
@@ -45,6 +45,7 @@ std::vector<ReportSample> write_samples(const Recipe& recipe, const Backend& bac
   std::vector<ReportSample> samples;
   for (auto& prompt : prompts) {
     prompt.resize(std::min<std::size_t>(prompt.size(), std::size_t(options.capacity / 2)));
+    if (prompt.empty()) continue;
     sampling.max_new_tokens = std::min(kNewTokens, options.capacity - std::int64_t(prompt.size()));
     model.forget();
     samples.push_back(

@@ -22,7 +22,8 @@ std::vector<std::int32_t> parse_tokens(const std::string& text) {
     const auto trimmed = trim(word);
     std::int32_t value = 0;
     const char* end = trimmed.data() + trimmed.size();
-    if (trimmed.empty() || std::from_chars(trimmed.data(), end, value).ptr != end)
+    const auto read = std::from_chars(trimmed.data(), end, value);
+    if (read.ec != std::errc() || read.ptr != end)
       throw InputError("not a token id")
           .at("--tokens")
           .found("'" + word + "'")

@@ -122,7 +122,6 @@ void run_train(Command& command) {
   if (o.dump) return print(trainer.dump());
   if (o.dry_run) return dry_run(command, trainer.plan());
   handle_signals();
-  fs::create_directories(recipe.logging.run_dir);
   for (const auto& note : trainer.plan().model.notes) log_info(note);
   log_info(fmt::format("{} parameters, {} planned, {} a step predicted",
                        human_count(double(trainer.plan().parameters)),

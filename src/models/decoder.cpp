@@ -61,10 +61,13 @@ class BlockWriter {
   Value cache_data(const std::string& port, std::int64_t capacity) {
     return input(port, PortKind::data, Type(DType::i32, {{'b', shape_.batch}, {'t', capacity}}));
   }
-  Value index(const std::string& port) { return input(port, PortKind::data, Type(DType::i32, {{'n', 1}})); }
+  Value index(const std::string& port) {
+    return input(port, PortKind::data, Type(DType::i32, {{'n', 1}}));
+  }
   // The cache after `rows` [b s g d] were written.
   Value cached(const std::string& port, Value rows, std::int64_t capacity) {
-    Type type(shape_.dtype, {{'b', shape_.batch}, {'t', capacity}, {'g', c_.kv_heads}, {'d', c_.head_dim}});
+    Type type(shape_.dtype,
+              {{'b', shape_.batch}, {'t', capacity}, {'g', c_.kv_heads}, {'d', c_.head_dim}});
     const Value cache = input(port, PortKind::state, type);
     const Value after = apply<CacheAppend>(graph_, {}, {cache, rows, index("cache_first")});
     graph_.add_output(port, PortKind::state, after);
@@ -129,8 +132,8 @@ Graph embed_graph(const ModelConfig& c, const DecoderShape& shape) {
   return w.take();
 }
 
-// x [b s e] -> q k v [b s g (r) d] -> attention -> [b s e]. With a cache of `capacity` tokens the keys
-// and values are its rows, after the new ones were written.
+// x [b s e] -> q k v [b s g (r) d] -> attention -> [b s e]. With a cache of `capacity` tokens the
+// keys and values are its rows, after the new ones were written.
 Value attention_part(BlockWriter& w, const ModelConfig& c, Value x, std::int64_t capacity) {
   const Names& n = names_of(c.family);
   Graph& g = w.graph();
@@ -149,7 +152,8 @@ Value attention_part(BlockWriter& w, const ModelConfig& c, Value x, std::int64_t
     k_segments = w.cache_data("cache_segments", capacity);
   }
   const Attention::Attrs attrs{1 / std::sqrt(double(c.head_dim))};
-  const Value o = apply_all<Attention>(g, attrs, {q, k, v, positions, k_positions, segments, k_segments})[0];
+  const Value o =
+      apply_all<Attention>(g, attrs, {q, k, v, positions, k_positions, segments, k_segments})[0];
   return w.linear(o, n.o);
 }
 
@@ -175,14 +179,17 @@ Graph layer_graph(const ModelConfig& c, const DecoderShape& shape, std::int64_t 
 // The matrix [v e] that makes logits.
 Value output_matrix(BlockWriter& w, const ModelConfig& c, DType dtype) {
   if (!c.tied_embeddings) return w.param("lm_head.weight");
-  return w.graph().add_input("lm_head.weight", PortKind::param, Type(dtype, {{'v', c.vocab}, {'e', c.hidden}}));
+  return w.graph().add_input("lm_head.weight", PortKind::param,
+                             Type(dtype, {{'v', c.vocab}, {'e', c.hidden}}));
 }
 
 Graph head_graph(const ModelConfig& c, const DecoderShape& shape) {
   BlockWriter w(c, shape, ParameterBlock::head, "head");
   const Value x = w.norm(w.hidden(), names_of(c.family).final_norm), targets = w.data("targets");
-  const auto stats = apply_all<VocabStats>(w.graph(), {}, {x, output_matrix(w, c, shape.dtype), targets});
-  w.graph().add_output("loss", PortKind::activation, apply<TokenLoss>(w.graph(), {}, {stats[0], stats[1], targets}));
+  const auto stats =
+      apply_all<VocabStats>(w.graph(), {}, {x, output_matrix(w, c, shape.dtype), targets});
+  w.graph().add_output("loss", PortKind::activation,
+                       apply<TokenLoss>(w.graph(), {}, {stats[0], stats[1], targets}));
   return w.take();
 }
 
@@ -190,8 +197,9 @@ Graph logits_graph(const ModelConfig& c, const DecoderShape& shape) {
   BlockWriter w(c, shape, ParameterBlock::head, "head");
   const Value last = apply<Take>(w.graph(), {}, {w.hidden(), w.index("last")});
   const Value x = w.norm(last, names_of(c.family).final_norm);
-  const Value logits = apply<Contract>(w.graph(), {"b n e, v e -> b n v", accumulate_dtype(shape.dtype)},
-                                       {x, output_matrix(w, c, shape.dtype)});
+  const Value logits =
+      apply<Contract>(w.graph(), {"b n e, v e -> b n v", accumulate_dtype(shape.dtype)},
+                      {x, output_matrix(w, c, shape.dtype)});
   w.graph().add_output("logits", PortKind::activation, logits);
   return w.take();
 }
@@ -238,8 +246,10 @@ ModelGraphs build_decoder(const ModelConfig& c, const DecoderShape& shape) {
   return assemble(c, embed_graph(c, shape), layer_graph(c, shape, 0), head_graph(c, shape));
 }
 
-ModelGraphs build_cached_decoder(const ModelConfig& c, const DecoderShape& shape, std::int64_t capacity) {
-  return assemble(c, embed_graph(c, shape), layer_graph(c, shape, capacity), logits_graph(c, shape));
+ModelGraphs build_cached_decoder(const ModelConfig& c, const DecoderShape& shape,
+                                 std::int64_t capacity) {
+  return assemble(c, embed_graph(c, shape), layer_graph(c, shape, capacity),
+                  logits_graph(c, shape));
 }
 
 }  // namespace autarky

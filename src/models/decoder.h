@@ -19,9 +19,10 @@ ModelGraphs build_decoder(const ModelConfig& config, const DecoderShape& shape);
 
 // For decoding: `seq` new tokens with a key/value cache of `capacity` tokens. Further ports: caches
 // "cache.k", "cache.v" [b t g d] of kind state; data "cache_positions", "cache_segments" [b t] and
-// "cache_first" [n = 1], the row the first new token takes; the head gives "logits" [b n v] f32 of the
-// row "last" [n = 1].
-ModelGraphs build_cached_decoder(const ModelConfig& config, const DecoderShape& shape, std::int64_t capacity);
+// "cache_first" [n = 1], the row the first new token takes; the head gives "logits" [b n v] f32 of
+// the row "last" [n = 1].
+ModelGraphs build_cached_decoder(const ModelConfig& config, const DecoderShape& shape,
+                                 std::int64_t capacity);
 
 // "model.layers.{}.mlp.up_proj.weight" -> "mlp.up_proj.weight"; other names stay.
 std::string port_name(const ParameterSpec& spec);

@@ -109,7 +109,8 @@ void ProgramBuilder::call(int block, const Scope& scope) {
 
 void ProgramBuilder::borrow() {
   for (auto& b : program_.buffers)
-    b.borrowed = b.kind == BufferKind::param || b.kind == BufferKind::cache || b.kind == BufferKind::constant;
+    b.borrowed = b.kind == BufferKind::param || b.kind == BufferKind::cache ||
+                 b.kind == BufferKind::constant;
 }
 
 Program ProgramBuilder::finish(

@@ -20,7 +20,8 @@ Program compile_forward(const ModelGraphs& model, const StepOptions& o, int stag
   for (int m = 0; m < o.microbatches; ++m) {
     builder.call(embed, {"embed", -1, m, 0, {{"y", act(0, m)}}});
     for (int l = 0; l < model.layers; ++l)
-      builder.call(layer, {fmt::format("layer.{}", l), l, m, 0, {{"x", act(l, m)}, {"y", act(l + 1, m)}}});
+      builder.call(layer,
+                   {fmt::format("layer.{}", l), l, m, 0, {{"x", act(l, m)}, {"y", act(l + 1, m)}}});
     const std::string name = fmt::format("{}.{}", result.name, m);
     builder.buffer(name, BufferKind::scalar, result_type);
     builder.call(head, {"head", -1, m, 0, {{"x", act(model.layers, m)}, {result.name, name}}});

@@ -31,7 +31,8 @@ int Program::find_buffer(std::string_view wanted) const {
 std::map<std::string_view, std::int64_t> Program::bytes_by_kind() const {
   std::map<std::string_view, std::int64_t> bytes;
   for (const auto& b : buffers)
-    if (is_static(b.kind) && b.same_as < 0 && !b.borrowed) bytes[kBufferKindNames[std::size_t(b.kind)]] += b.bytes;
+    if (is_static(b.kind) && b.same_as < 0 && !b.borrowed)
+      bytes[kBufferKindNames[std::size_t(b.kind)]] += b.bytes;
   bytes["activations"] += slot_bytes;
   bytes["scratch"] += frame_bytes;
   return bytes;

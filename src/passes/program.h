@@ -45,8 +45,8 @@ enum class BufferKind : std::uint8_t {
   saved
 };
 inline constexpr std::string_view kBufferKindNames[] = {
-    "parameters", "master weights", "gradients",   "optimizer moments", "key/value cache", "data",
-    "scalars",    "constants",      "activations", "kept for backward"};
+    "parameters", "master weights", "gradients", "optimizer moments", "key/value cache",
+    "data",       "scalars",        "constants", "activations",       "kept for backward"};
 // Activations and kept values share memory as their lifetimes allow; the others stay.
 constexpr bool is_static(BufferKind k) { return k < BufferKind::activation; }
 

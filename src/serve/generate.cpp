@@ -70,7 +70,7 @@ std::vector<std::int32_t> generate(ServedModel& model, std::span<const std::int3
   validate(o);
   if (prompt.empty())
     throw InputError("the prompt has no tokens").hint("Give a --prompt with at least one character");
-  const auto& ends = model.config().eos_ids;
+  const auto ends = model.end_tokens();
   std::vector<std::int32_t> seen(prompt.begin(), prompt.end()), made;
   auto logits = model.feed(prompt);
   while (std::int64_t(made.size()) < o.max_new_tokens) {

@@ -79,6 +79,11 @@ const Tokenizer& ServedModel::tokenizer() const {
   return *tokenizer_;
 }
 
+std::vector<std::int64_t> ServedModel::end_tokens() const {
+  if (!config_.eos_ids.empty() || !tokenizer_ || !tokenizer_->eos_id()) return config_.eos_ids;
+  return {*tokenizer_->eos_id()};
+}
+
 std::unique_ptr<Session> ServedModel::decoding(std::int64_t seq, bool owner) {
   StepOptions o;
   o.scratch = scratch_of(backend_);
@@ -107,7 +112,10 @@ std::span<const float> ServedModel::feed(std::span<const std::int32_t> tokens) {
     feed_chunk(*last, tokens.first(n));
     tokens = tokens.subspan(n);
   }
-  return {last->buffer("logits.0").as<const float>(), std::size_t(config_.vocab)};
+  // A vocabulary is often padded beyond the tokenizer's: those rows mean nothing.
+  const auto texts = tokenizer_ ? std::min<std::int64_t>(config_.vocab, tokenizer_->vocab_size())
+                                : config_.vocab;
+  return {last->buffer("logits.0").as<const float>(), std::size_t(texts)};
 }
 
 // What the chunk has beyond its tokens is padding: in a segment that nothing sees, and in rows of the

@@ -30,9 +30,11 @@ class ServedModel {
   std::int64_t capacity() const { return capacity_; }
   // InputError if the folder has none.
   const Tokenizer& tokenizer() const;
+  // Tokens that end a text: the configuration's, or else the tokenizer's.
+  std::vector<std::int64_t> end_tokens() const;
 
   // Runs `tokens` at the positions that follow what the cache holds; returns the logits [v] of the
-  // last one. InputError beyond the capacity.
+  // last one, v as far as the tokenizer goes. InputError beyond the capacity.
   std::span<const float> feed(std::span<const std::int32_t> tokens);
   void forget() { fed_ = 0; }  // empties the cache
   std::int64_t fed() const { return fed_; }

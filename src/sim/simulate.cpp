@@ -122,7 +122,8 @@ double node_seconds(const Node& node, Types in, Types out, const Mesh& mesh,
     return chip.launch_s + movement_seconds(node, in, out, mesh, chip);
   const Cost cost = node.op->cost(node.attrs, in, out);
   const auto peak = chip.flops_per_s.find(in[0].dtype);
-  const double flops_per_s = peak == chip.flops_per_s.end() ? chip.flops_per_s.at(DType::f32) : peak->second;
+  const double flops_per_s =
+      peak == chip.flops_per_s.end() ? chip.flops_per_s.at(DType::f32) : peak->second;
   const double roofline = std::max(cost.flops / flops_per_s, cost.bytes / chip.bytes_per_s);
   return chip.launch_s + roofline / efficiency_of(chip, cost_key(*node.op, out));
 }

@@ -34,7 +34,8 @@ struct Simulation {
   std::int64_t memory_bytes = 0;       // the largest arena
 };
 
-// What an operation's efficiency is kept under: its name, weight gradients ("contract.weights") apart.
+// What an operation's efficiency is kept under: its name, weight gradients ("contract.weights")
+// apart.
 std::string cost_key(const OpInfo& op, Types out);
 
 // Time of one node on one rank, whatever else runs.

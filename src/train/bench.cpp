@@ -40,7 +40,7 @@ BenchResult bench_training(const EngineOptions& o, int steps, const Backend& bac
                            const std::function<void(int, double)>& progress) {
   BenchResult r;
   r.peak_flops_per_s = peak_of(o.dtype);
-  const ChipModel chip = local_chip(backend, o.dtype);
+  const ChipModel chip = local_chip(backend, o.dtype, true);
   const Program program = compile_engine(o, backend);
   r.predicted_step_s = simulate({&program, 1}, chip).step_s;
   const std::int64_t baseline = resident_bytes();
@@ -51,7 +51,8 @@ BenchResult bench_training(const EngineOptions& o, int steps, const Backend& bac
   std::vector<double> seconds;
   for (int i = 0; i <= steps; ++i) {
     std::vector<Batch> batches;
-    for (int m = 0; m < o.microbatches; ++m) batches.push_back(random_batch(o, std::uint32_t(i * o.microbatches + m)));
+    for (int m = 0; m < o.microbatches; ++m)
+      batches.push_back(random_batch(o, std::uint32_t(i * o.microbatches + m)));
     engine.session().set_profiling(profile && i > 0);
     const auto result = engine.step(batches, 1e-4, i + 1);
     if (i > 0) seconds.push_back(result.seconds);

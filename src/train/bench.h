@@ -20,7 +20,8 @@ struct BenchResult {
 };
 
 // One step to warm up, then `steps` that are timed, on random tokens.
-BenchResult bench_training(const EngineOptions& options, int steps, const Backend& backend, bool profile,
+BenchResult bench_training(const EngineOptions& options, int steps, const Backend& backend,
+                           bool profile,
                            const std::function<void(int done, double seconds)>& progress);
 
 }  // namespace autarky

@@ -1,5 +1,5 @@
-// Measures this machine for the simulator: peaks, bandwidth, and the share of the roofline that each
-// kind of kernel reaches at standard shapes (not those of any model).
+// Measures this machine for the simulator: peaks, bandwidth, and the share of the roofline that
+// each kind of kernel reaches at standard shapes (not those of any model).
 #pragma once
 #include <filesystem>
 #include <optional>

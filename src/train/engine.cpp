@@ -15,7 +15,9 @@
 namespace autarky {
 namespace {
 
-ModelGraphs graphs(const EngineOptions& o) { return build_decoder(o.model, {o.dtype, o.batch, o.seq}); }
+ModelGraphs graphs(const EngineOptions& o) {
+  return build_decoder(o.model, {o.dtype, o.batch, o.seq});
+}
 
 StepOptions step_options(const EngineOptions& o, const Backend& backend) {
   StepOptions s;
@@ -53,52 +55,62 @@ Program compile_engine(const EngineOptions& o, const Backend& backend) {
   return compile_step(graphs(o), step_options(o, backend), 0);
 }
 
-TrainingEngine::TrainingEngine(const EngineOptions& o, const Backend& backend, Comm& comm)
-    : options_(o), specs_(autarky::parameters(o.model)) {
-  Program step = compile_engine(o, backend);
+Program compile_evaluation(const EngineOptions& o, const Backend& backend) {
   StepOptions forward = step_options(o, backend);
   forward.microbatches = 1;
   forward.borrow = true;
-  Program evaluation = compile_forward(graphs(o), forward, 0);
+  return compile_forward(graphs(o), forward, 0);
+}
+
+TrainingEngine::TrainingEngine(const EngineOptions& o, const Backend& backend, Comm& comm)
+    : options_(o), specs_(autarky::parameters(o.model)) {
+  Program step = compile_engine(o, backend);
+  Program evaluation = compile_evaluation(o, backend);
   planned_bytes_ = step.arena_bytes() + evaluation.arena_bytes();
   auto memory = backend.allocate(step.arena_bytes());
   session_ = std::make_unique<Session>(std::move(step), backend, std::move(memory), comm);
   memory = backend.allocate(evaluation.arena_bytes());
-  evaluation_ = std::make_unique<Session>(std::move(evaluation), backend, std::move(memory), comm, session_.get());
+  evaluation_ = std::make_unique<Session>(std::move(evaluation), backend, std::move(memory), comm,
+                                          session_.get());
   find_parameters();
   fill_constants();
 }
 
 void TrainingEngine::find_parameters() {
   for (const auto& spec : specs_)
-    for (std::int64_t l = 0; l < (spec.block == ParameterBlock::layer ? options_.model.layers : 1); ++l) {
+    for (std::int64_t l = 0; l < (spec.block == ParameterBlock::layer ? options_.model.layers : 1);
+         ++l) {
       const std::string name = buffer_name(spec, l);
       const Tensor copy = session_->buffer(name);
-      const Tensor master = session_->has("master." + name) ? session_->buffer("master." + name) : copy;
+      const Tensor master =
+          session_->has("master." + name) ? session_->buffer("master." + name) : copy;
       by_name_[layer_name(spec.name, l)] = parameters_.size();
       parameters_.push_back({&spec, l, floats(master), floats(session_->buffer("m." + name)),
                              floats(session_->buffer("v." + name)), copy});
     }
 }
 
-const TrainingEngine::Parameter& TrainingEngine::parameter(const ParameterSpec& spec, std::int64_t layer) const {
+const TrainingEngine::Parameter& TrainingEngine::parameter(const ParameterSpec& spec,
+                                                           std::int64_t layer) const {
   return parameters_[by_name_.at(layer_name(spec.name, layer))];
 }
 
 void TrainingEngine::fill_constants() {
   if (!session_->has("rope_frequencies")) return;
-  const auto frequencies = rope_inv_freq(options_.model.rope, options_.model.head_dim, options_.seq);
-  std::copy(frequencies.begin(), frequencies.end(), floats(session_->buffer("rope_frequencies")).begin());
+  const auto frequencies =
+      rope_inv_freq(options_.model.rope, options_.model.head_dim, options_.seq);
+  std::copy(frequencies.begin(), frequencies.end(),
+            floats(session_->buffer("rope_frequencies")).begin());
 }
 
 void TrainingEngine::initialize(std::uint64_t seed) {
   for (auto& p : parameters_) {
     const std::string name = layer_name(p.spec->name, p.layer);
     const Random random{seed ^ xxh3(name), Purpose::init};
-    if (p.spec->init.kind == InitKind::normal)
-      fill_normal(p.master, random, p.spec->init.std);
+    if (p.spec->init.kind == InitKind::normal) fill_normal(p.master, random, p.spec->init.std);
     else
-      std::fill(p.master.begin(), p.master.end(), p.spec->init.kind == InitKind::ones ? 1.0f : 0.0f);
+      std::fill(p.master.begin(), p.master.end(),
+                p.spec->init.kind == InitKind::ones ? 1.0f : 0.0f);
     std::fill(p.m.begin(), p.m.end(), 0.0f);
     std::fill(p.v.begin(), p.v.end(), 0.0f);
   }
@@ -132,7 +144,8 @@ StepResult TrainingEngine::step(std::span<const Batch> batches, double lr, std::
   const auto start = std::chrono::steady_clock::now();
   StepResult result;
   for (const auto& b : batches)
-    result.targets += std::count_if(b.targets.begin(), b.targets.end(), [](auto t) { return t >= 0; });
+    result.targets +=
+        std::count_if(b.targets.begin(), b.targets.end(), [](auto t) { return t >= 0; });
   for (std::size_t m = 0; m < batches.size(); ++m)
     fill(*session_, batches[m], int(m), 1.0 / double(std::max<std::int64_t>(result.targets, 1)));
   const auto hyper = floats(session_->buffer("hyper"));
@@ -141,7 +154,8 @@ StepResult TrainingEngine::step(std::span<const Batch> batches, double lr, std::
   hyper[2] = float(1 - std::pow(options_.optimizer.beta2, double(step)));
   session_->run();
   const auto* digits = session_->buffer("loss.sum").as<const std::int64_t>();
-  const double sum = Digits::value(std::span<const std::int64_t, Digits::kCount>(digits, Digits::kCount));
+  const double sum =
+      Digits::value(std::span<const std::int64_t, Digits::kCount>(digits, Digits::kCount));
   result.loss = sum / double(std::max<std::int64_t>(result.targets, 1));
   result.grad_norm = double(floats(session_->buffer("clip"))[1]);
   result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();

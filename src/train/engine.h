@@ -18,11 +18,11 @@ namespace autarky {
 
 struct EngineOptions {
   ModelConfig model;
-  DType dtype = DType::bf16;     // of products and activations
-  std::int64_t batch = 1;        // sequences of a micro-batch
-  std::int64_t seq = 1;          // tokens of a sequence
-  int microbatches = 1;          // of a step
-  int lanes = 1;                 // power of two that divides microbatches
+  DType dtype = DType::bf16;  // of products and activations
+  std::int64_t batch = 1;     // sequences of a micro-batch
+  std::int64_t seq = 1;       // tokens of a sequence
+  int microbatches = 1;       // of a step
+  int lanes = 1;              // power of two that divides microbatches
   Recompute recompute = Recompute::selective;
   OptimizerOptions optimizer;
 };
@@ -36,6 +36,8 @@ struct StepResult {
 
 // The program of a step, with memory planned for `backend`: what dry runs and predictions look at.
 Program compile_engine(const EngineOptions& options, const Backend& backend);
+// And that of an evaluation beside it, which borrows its weights.
+Program compile_evaluation(const EngineOptions& options, const Backend& backend);
 
 class TrainingEngine {
  public:
@@ -44,7 +46,8 @@ class TrainingEngine {
   // Values that depend on the seed and on a parameter's name and place only.
   void initialize(std::uint64_t seed);
 
-  // A parameter on this rank: f32 master, moments, and the copy that products read (may be the master).
+  // A parameter on this rank: f32 master, moments, and the copy that products read (may be the
+  // master).
   struct Parameter {
     const ParameterSpec* spec;
     std::int64_t layer;  // 0 for embed and head

@@ -77,6 +77,7 @@ void Trainer::make_plan() {
   plan_.parameters = parameter_count(plan_.model);
   for (const auto& [kind, bytes] : program.bytes_by_kind())
     if (bytes > 0) plan_.memory.push_back({std::string(kind), bytes});
+  plan_.memory.push_back({"evaluation", compile_evaluation(engine_options(), backend_).arena_bytes()});
   plan_.memory.push_back({"program and libraries", resident_bytes()});
   plan_.memory_limit_bytes = memory_limit_bytes();
   const auto total = [&] {

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <limits>
 
 #include "base/error.h"
 #include "base/hash.h"
@@ -12,6 +13,7 @@
 #include "base/words.h"
 #include "comm/local/local_comm.h"
 #include "train/lr_schedule.h"
+#include "train/run_lock.h"
 
 namespace autarky {
 namespace {
@@ -28,6 +30,10 @@ double median(std::vector<double> values) {
   return values[values.size() / 2];
 }
 
+std::int64_t keep_last(const CheckpointSection& s) {
+  return s.keep_last > 0 ? s.keep_last : std::numeric_limits<std::int64_t>::max();
+}
+
 std::span<float> values_of(const TrainingEngine::Parameter& p, StatePart part) {
   return part == StatePart::weight ? p.master : part == StatePart::m ? p.m : p.v;
 }
@@ -36,6 +42,7 @@ std::span<float> values_of(const TrainingEngine::Parameter& p, StatePart part) {
 
 // What lives as long as Trainer::run.
 struct Trainer::Run {
+  std::optional<RunLock> lock;
   std::unique_ptr<Comm> comm = single_rank();
   std::optional<TrainingEngine> engine;
   std::optional<TrainingSet> data;
@@ -77,12 +84,13 @@ void Trainer::start(Run& run, bool resume, const TrainHooks& hooks) {
         .found(fmt::format("{} planned", human_bytes(double(plan_.memory_bytes))))
         .wanted(fmt::format("at most {}", human_bytes(double(plan_.memory_limit_bytes))))
         .hint("Lower train.micro_batch_size or train.seq_length, or set recompute: full");
+  run.lock.emplace(folder);
   const bool used = fs::exists(checkpoints() / "latest");
   if (used && !resume)
     throw InputError("the run folder already holds checkpoints")
         .at(folder.string())
         .hint("Continue with --resume, or choose another --logging.run_dir");
-  run.writer.emplace(CheckpointOptions{checkpoints(), std::max<std::int64_t>(recipe_.checkpoint.keep_last, 1), recipe_.tokenizer},
+  run.writer.emplace(CheckpointOptions{checkpoints(), keep_last(recipe_.checkpoint), recipe_.tokenizer},
                      plan_.model);
   run.engine.emplace(engine_options(), backend_, *run.comm);
   if (plan_.snapshot) run.snapshot.emplace(plan_.model);
@@ -100,6 +108,9 @@ void Trainer::start(Run& run, bool resume, const TrainHooks& hooks) {
                  });
   run.engine->refresh_copies();
   run.metrics.emplace(folder / "metrics.jsonl", used ? std::optional(run.state.step) : std::nullopt);
+  const Metrics before = read_metrics(folder / "metrics.jsonl");
+  if (!before.training.empty()) run.summary.loss = before.training.back().loss;
+  if (!before.evaluations.empty()) run.summary.val_loss = before.evaluations.back().val_loss;
   write_file_atomic(folder / "recipe.yaml", to_yaml(recipe_));
   run.batches.resize(std::size_t(recipe_.microbatches()));
 }

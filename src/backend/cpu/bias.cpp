@@ -72,15 +72,14 @@ void launch_bias_grad(const BiasGrad::Attrs&, const KernelArgs& x) {
 }  // namespace
 
 void add_bias_kernels(KernelTable& table) {
-  table.add<AddBias>(
-      TypedKernel<AddBias>{"simd",
-                           [](const auto&, Types in, Types out) {
-                             const Type bias = in[1];
-                             const Support wide = same_storage({&bias, 1}, {});
-                             return wide.yes ? same_storage(in.first(1), out) : wide;
-                           },
-                           launch_add_bias,
-                           {}});
+  table.add<AddBias>(TypedKernel<AddBias>{"simd",
+                                          [](const auto&, Types in, Types out) {
+                                            const Type bias = in[1];
+                                            const Support wide = same_storage({&bias, 1}, {});
+                                            return wide.yes ? same_storage(in.first(1), out) : wide;
+                                          },
+                                          launch_add_bias,
+                                          {}});
   table.add<BiasGrad>(TypedKernel<BiasGrad>{
       "simd",
       [](const auto&, Types in, Types out) {

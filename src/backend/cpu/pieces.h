@@ -2,14 +2,13 @@
 #pragma once
 #include <algorithm>
 
-#include "backend/kernel_table.h"
 #include "backend/cpu/blocks.h"
+#include "backend/kernel_table.h"
 #include "base/parallel.h"
 
 namespace autarky::cpu {
 
 inline constexpr std::int64_t kPieceElements = 16384;
-
 
 // Elements [begin, begin + n) of operands that have the same dims.
 struct Piece {

@@ -46,7 +46,9 @@ class ReferenceBackend : public Backend {
   ReferenceBackend() { add_reference_kernels(table_); }
   std::string_view name() const override { return "reference"; }
   const KernelTable& kernels() const override { return table_; }
-  std::unique_ptr<Memory> allocate(std::int64_t bytes) const override { return allocate_host(bytes); }
+  std::unique_ptr<Memory> allocate(std::int64_t bytes) const override {
+    return allocate_host(bytes);
+  }
 
  private:
   KernelTable table_;

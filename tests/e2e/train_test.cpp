@@ -1,0 +1,222 @@
+// autarky train from outside: what a run leaves behind, and that it leaves the same however often
+// it was killed.
+#include <signal.h>
+
+#include <chrono>
+#include <cmath>
+#include <set>
+#include <thread>
+
+#include "base/rng.h"
+#include "e2e/tiny_run.h"
+
+namespace autarky {
+namespace {
+
+class Train : public ::testing::Test {
+ protected:
+  void SetUp() override { make_tiny_run(folder_); }
+
+  void expect_refused(const std::string& run_dir, const std::string& more,
+                      const std::vector<std::string>& parts) {
+    const auto outcome = train(folder_, run_dir, more);
+    EXPECT_EQ(outcome.code, 2) << more << outcome.err;
+    EXPECT_EQ(outcome.out, "") << more;
+    int errors = 0;
+    for (const auto& line : split(outcome.err, '\n')) errors += contains(line, ": error: ");
+    EXPECT_EQ(errors, 1) << outcome.err;
+    for (const auto& part : parts) EXPECT_TRUE(contains(outcome.err, part)) << outcome.err;
+  }
+
+  std::string undisturbed(const std::string& more) {
+    const auto outcome = train(folder_, "whole", more);
+    EXPECT_EQ(outcome.code, 0) << outcome.err;
+    return final_bytes(folder_, "whole");
+  }
+
+  ScratchFolder folder_;
+};
+
+std::set<std::string> keys_of(const nlohmann::json& json) {
+  std::set<std::string> keys;
+  for (const auto& [key, value] : json.items()) keys.insert(key);
+  return keys;
+}
+
+TEST_F(Train, LearnsAndSaysHow) {
+  const auto outcome = train(folder_, "run", "--logging.samples=2 --checkpoint.every=25");
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  const auto summary = last_json(outcome);
+  EXPECT_EQ(keys_of(summary),
+            (std::set<std::string>{"run_dir", "steps", "loss", "val_loss", "tokens_per_s", "mfu"}));
+  EXPECT_EQ(summary["run_dir"], "run");
+  EXPECT_EQ(summary["steps"], 60);
+  std::vector<nlohmann::json> steps, evaluations;
+  for (const auto& line : metrics_of(folder_, "run"))
+    (line.contains("loss") ? steps : evaluations).push_back(line);
+  ASSERT_EQ(steps.size(), 60u);
+  ASSERT_EQ(evaluations.size(), 3u);
+  for (const auto& line : steps)
+    EXPECT_EQ(keys_of(line),
+              (std::set<std::string>{"step", "tokens", "loss", "grad_norm", "lr", "tokens_per_s",
+                                     "mfu", "step_s", "memory_bytes", "predicted_step_s"}));
+  for (const auto& line : evaluations)
+    EXPECT_EQ(keys_of(line), (std::set<std::string>{"step", "val_loss"}));
+  EXPECT_NEAR(steps[0]["loss"].get<double>(), std::log(512.0), 0.15);  // knows nothing yet
+  EXPECT_LT(steps[59]["loss"].get<double>(), 4.2);
+  EXPECT_EQ(steps[59]["tokens"], 60 * 8 * 32);
+  EXPECT_EQ(summary["loss"], steps[59]["loss"]);
+  EXPECT_EQ(summary["val_loss"], evaluations[2]["val_loss"]);
+  EXPECT_LT(evaluations[2]["val_loss"].get<double>(), evaluations[0]["val_loss"].get<double>());
+  const auto report = content_of(folder_ / "run/report.html");
+  EXPECT_TRUE(contains(report, "<svg")) << report.size();
+}
+
+TEST_F(Train, LeavesWholeCheckpoints) {
+  ASSERT_EQ(train(folder_, "run", "--train.steps=5 --checkpoint.every=2").code, 0);
+  const auto checkpoints = folder_ / "run/checkpoints";
+  EXPECT_EQ(fs::read_symlink(checkpoints / "latest"), "step_00000005");
+  EXPECT_FALSE(fs::exists(checkpoints / "step_00000002"));  // the last two are kept
+  for (const char* step : {"step_00000004", "step_00000005"})
+    for (const char* file :
+         {"config.json", "model.safetensors", "optimizer.safetensors", "tokenizer.json",
+          "tokenizer_config.json", "train_state.json", "manifest.json"})
+      EXPECT_TRUE(fs::is_regular_file(checkpoints / step / file)) << step << file;
+  EXPECT_EQ(std::distance(fs::directory_iterator(checkpoints), {}), 3);
+  const auto config = nlohmann::json::parse(content_of(checkpoints / "latest/config.json"));
+  EXPECT_EQ(config["model_type"], "llama");
+}
+
+TEST_F(Train, EndsWithTheSameBytesHoweverOftenItWasKilled) {
+  const std::string more = "--train.steps=20 --checkpoint.every=1 --train.eval_every=3 ";
+  const auto expected = undisturbed(more);
+  const Random random{1, Purpose::test};
+  int kills = 0;
+  for (; kills < 9; ++kills) {
+    Running program(folder_, train_arguments("killed", more + "--resume"));
+    const auto before = fs::exists(folder_ / "killed/metrics.jsonl")
+                            ? metrics_of(folder_, "killed").size()
+                            : std::size_t(0);
+    if (!program.wait_for_lines("killed", std::min<std::size_t>(before, 20))) break;
+    const auto pause = std::int64_t(random.bits(std::uint64_t(kills)) % 40'000);
+    std::this_thread::sleep_for(std::chrono::microseconds(pause));
+    program.send(SIGKILL);
+    if (program.wait().code != -1) break;
+  }
+  EXPECT_GE(kills, 2);
+  const auto rest = train(folder_, "killed", more + "--resume");
+  ASSERT_EQ(rest.code, 0) << rest.err;
+  EXPECT_EQ(last_json(rest)["steps"], 20);
+  EXPECT_TRUE(final_bytes(folder_, "killed") == expected);
+  EXPECT_EQ(timeless_metrics(folder_, "killed"), timeless_metrics(folder_, "whole"));
+  for (const auto& entry : fs::directory_iterator(folder_ / "killed/checkpoints"))
+    EXPECT_FALSE(entry.path().filename().string().starts_with(".tmp")) << entry.path();
+}
+
+TEST_F(Train, SavesOnASignalAndGoesOn) {
+  const std::string more = "--train.dtype=bf16 ";
+  const auto expected = undisturbed(more);
+  std::size_t lines = 0;
+  for (const int signal : {SIGTERM, SIGINT}) {
+    Running program(folder_, train_arguments("stopped", more + "--resume"));
+    ASSERT_TRUE(program.wait_for_lines("stopped", lines + 2));
+    program.send(signal);
+    const auto outcome = program.wait();
+    ASSERT_EQ(outcome.code, 0) << outcome.err;
+    EXPECT_LT(last_json(outcome)["steps"].get<int>(), 60);
+    lines = metrics_of(folder_, "stopped").size();
+  }
+  ASSERT_EQ(train(folder_, "stopped", more + "--resume").code, 0);
+  EXPECT_TRUE(final_bytes(folder_, "stopped") == expected);
+  EXPECT_EQ(timeless_metrics(folder_, "stopped"), timeless_metrics(folder_, "whole"));
+}
+
+TEST_F(Train, TheNumberOfThreadsDoesNotChangeABit) {
+  for (const char* dtype : {"f32", "bf16"}) {
+    const std::string name = dtype;
+    const auto more = "--train.steps=6 --train.dtype=" + name;
+    ASSERT_EQ(train(folder_, "one_" + name, more).code, 0);
+    ASSERT_EQ(train(folder_, "two_" + name, more + " --threads 2").code, 0);
+    EXPECT_TRUE(final_bytes(folder_, "one_" + name) == final_bytes(folder_, "two_" + name)) << name;
+  }
+  EXPECT_FALSE(final_bytes(folder_, "one_f32") == final_bytes(folder_, "one_bf16"));
+}
+
+TEST_F(Train, EveryFamilyLearns) {
+  for (const std::string family : {"gpt2", "qwen2"}) {
+    const auto outcome =
+        train(folder_, family, "--train.steps=12 --model.config=" + family + ".json");
+    ASSERT_EQ(outcome.code, 0) << outcome.err;
+    EXPECT_LT(last_json(outcome)["loss"].get<double>(), 5.3) << family;
+  }
+}
+
+TEST_F(Train, AFinishedRunStaysFinished) {
+  ASSERT_EQ(train(folder_, "run", "--train.steps=4").code, 0);
+  const auto bytes = final_bytes(folder_, "run");
+  const auto metrics = timeless_metrics(folder_, "run");
+  const auto json = last_json(train(folder_, "run", "--train.steps=4 --resume"));
+  EXPECT_EQ(json["steps"], 4);
+  EXPECT_EQ(json["loss"], metrics_of(folder_, "run")[3]["loss"]);
+  EXPECT_EQ(json["val_loss"], metrics_of(folder_, "run")[4]["val_loss"]);
+  const auto words = run(folder_, "train recipe.yaml --threads 1 --train.steps=4 --resume");
+  EXPECT_EQ(words.code, 0) << words.err;
+  EXPECT_TRUE(contains(words.out, "finished")) << words.out;
+  EXPECT_TRUE(final_bytes(folder_, "run") == bytes);
+  EXPECT_EQ(timeless_metrics(folder_, "run"), metrics);
+  expect_refused("run", "--train.steps=4", {"already holds checkpoints", "--resume"});
+  expect_refused("run", "--train.steps=4 --resume --optimizer.lr=0.1", {"recipe"});
+  EXPECT_TRUE(final_bytes(folder_, "run") == bytes);
+}
+
+TEST_F(Train, TwoRunsInOneFolderAreRefused) {
+  Running first(folder_, train_arguments("run", "--train.steps=100000"));
+  ASSERT_TRUE(first.wait_for_lines("run", 0));
+  expect_refused("run", "--resume", {"another run", "run_dir"});
+  first.send(SIGTERM);
+  EXPECT_EQ(first.wait().code, 0);
+}
+
+TEST_F(Train, ADryRunSaysWhatItWouldTake) {
+  const auto plan = last_json(train(folder_, "run", "--dry-run"));
+  EXPECT_EQ(plan["fits"], true);
+  EXPECT_GT(plan["parameters"].get<int>(), 100'000);
+  std::int64_t sum = 0;
+  for (const auto& [kind, bytes] : plan["memory"].items()) sum += bytes.get<std::int64_t>();
+  EXPECT_EQ(plan["predicted_memory_bytes"], sum);
+  for (const char* kind : {"parameters", "gradients", "optimizer moments", "activations"})
+    EXPECT_TRUE(plan["memory"].contains(kind)) << kind;
+  const auto start = std::chrono::steady_clock::now();
+  const auto big = run(folder_,
+                       "train recipe.yaml --threads 1 --dry-run --model.config= "
+                       "--model.preset=llama3-405b");
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(10));
+  EXPECT_EQ(big.code, 2);
+  EXPECT_TRUE(contains(big.out, "optimizer moments")) << big.out;
+  EXPECT_TRUE(contains(big.err, "does not fit")) << big.err;
+  expect_refused("run", "--model.config= --model.preset=llama3-405b", {"does not fit"});
+  const auto dump = run(folder_, "train recipe.yaml --threads 1 --dump");
+  EXPECT_EQ(dump.code, 0);
+  EXPECT_TRUE(contains(dump.out, "attention")) << dump.out.substr(0, 400);
+  EXPECT_FALSE(fs::exists(folder_ / "run"));
+}
+
+TEST_F(Train, WrongRecipesAreNamedAndLeaveNothing) {
+  folder_.write("file", "");
+  ASSERT_EQ(run(folder_, "tokenizer train --input text.txt --vocab-size 600 --out large").code, 0);
+  expect_refused("run", "--train.stepz=3", {"train.stepz", "'train.steps'"});
+  expect_refused("run", "--data.train='[nothing]'", {"nothing.idx"});
+  expect_refused("run", "--tokenizer=large", {"large", "600", "512"});
+  expect_refused("run", "--tokenizer=nowhere", {"nowhere"});
+  expect_refused("run", "--train.seq_length=65", {"train.seq_length", "65", "64"});
+  expect_refused("run", "--model.config=nowhere.json", {"nowhere.json"});
+  expect_refused("run", "--parallel.tensor_parallel_size=2", {"parallel"});
+  expect_refused("run", "--train.global_batch_size=6", {"global_batch_size"});
+  expect_refused("file", "", {"file", "run_dir"});
+  expect_refused("/proc/run", "", {"/proc/run", "run_dir"});
+  EXPECT_FALSE(fs::exists(folder_ / "run"));
+  EXPECT_TRUE(fs::is_regular_file(folder_ / "file"));
+}
+
+}  // namespace
+}  // namespace autarky
