@@ -12,6 +12,7 @@
 
 #include "base/error.h"
 #include "base/words.h"
+#include "text/utf8.h"
 
 namespace autarky::cli {
 namespace {
@@ -39,10 +40,13 @@ std::string table(const std::vector<std::pair<std::string, std::string>>& rows) 
 
 std::string printable(std::string_view text, bool one_line) {
   std::string shown;
-  for (const char c : text) {
+  std::size_t valid = valid_utf8_prefix(text);
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (i > valid) valid = i + valid_utf8_prefix(text.substr(i));
+    const char c = text[i];
     const auto byte = static_cast<unsigned char>(c);
     const bool stays = byte >= 0x20 ? byte != 0x7f : c == '\t' || (c == '\n' && !one_line);
-    if (stays) shown += c;
+    if (i < valid && stays) shown += c;
     else shown += c == '\n' ? std::string(" ") : fmt::format("\\x{:02x}", byte);
   }
   return shown;

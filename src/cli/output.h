@@ -20,8 +20,8 @@ void print_json(const Json& object);
 // "  key    value" lines, the values in one column.
 std::string table(const std::vector<std::pair<std::string, std::string>>& rows);
 
-// Text from a file as it may be shown: control characters, which a terminal would obey, become
-// \x1b and the like; tabs and, unless `one_line`, line ends stay.
+// Text from a file as it may be shown: control characters, which a terminal would obey, and bytes
+// that are not UTF-8 become \x1b and the like; tabs and, unless `one_line`, line ends stay.
 std::string printable(std::string_view text, bool one_line = false);
 
 // A line on standard error that is replaced by the next one. On a terminal it stays in its place

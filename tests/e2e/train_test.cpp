@@ -132,14 +132,18 @@ TEST_F(Train, SavesOnASignalAndGoesOn) {
 }
 
 TEST_F(Train, TheNumberOfThreadsDoesNotChangeABit) {
-  for (const char* dtype : {"f32", "bf16"}) {
-    const std::string name = dtype;
-    const auto more = "--train.steps=6 --train.dtype=" + name;
-    ASSERT_EQ(train(folder_, "one_" + name, more).code, 0);
-    ASSERT_EQ(train(folder_, "two_" + name, more + " --threads 2").code, 0);
-    EXPECT_TRUE(final_bytes(folder_, "one_" + name) == final_bytes(folder_, "two_" + name)) << name;
+  for (const std::string dtype : {"f32", "bf16"}) {
+    std::vector<std::string> bytes;
+    for (const std::string threads : {"1", "2"}) {
+      const auto name = dtype + "_" + threads;
+      const auto outcome = run(folder_, "train recipe.yaml --train.steps=6 --train.dtype=" + dtype +
+                                            " --logging.run_dir=" + name + " --threads " + threads);
+      ASSERT_EQ(outcome.code, 0) << outcome.err;
+      bytes.push_back(final_bytes(folder_, name));
+    }
+    EXPECT_TRUE(bytes[0] == bytes[1]) << dtype;
   }
-  EXPECT_FALSE(final_bytes(folder_, "one_f32") == final_bytes(folder_, "one_bf16"));
+  EXPECT_FALSE(final_bytes(folder_, "f32_1") == final_bytes(folder_, "bf16_1"));
 }
 
 TEST_F(Train, EveryFamilyLearns) {
@@ -174,7 +178,8 @@ TEST_F(Train, TwoRunsInOneFolderAreRefused) {
   ASSERT_TRUE(first.wait_for_lines("run", 0));
   expect_refused("run", "--resume", {"another run", "run_dir"});
   first.send(SIGTERM);
-  EXPECT_EQ(first.wait().code, 0);
+  const auto ended = first.wait();
+  EXPECT_EQ(ended.code, 0) << ended.err;
 }
 
 TEST_F(Train, ADryRunSaysWhatItWouldTake) {
