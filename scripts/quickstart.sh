@@ -94,7 +94,7 @@ train "$@" || fail "training failed, see above"
 echo "    done in $((SECONDS - start)) s"
 
 say "Evaluating on the held-out documents"
-"$autarky" eval --model "$run/checkpoints/latest" --data "$data/text_validation" ||
+"$autarky" eval --model "$run/checkpoints/latest" --data "$data/text_validation" --seq 256 ||
   fail "eval failed, see above"
 
 say "What the model writes"
