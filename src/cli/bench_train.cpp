@@ -105,9 +105,9 @@ void report(const BenchResult& r) {
   const double memory = double(r.memory_bytes), planned = double(r.predicted_memory_bytes);
   print(table({{"machine", machine_name()},
                {"speed", human_count(r.tokens_per_s) + " tokens/s"},
-               {"model FLOPs", fmt::format("{:.1f} GFLOP/s, {:.1f}% of the measured peak of {:.1f}",
-                                           r.model_flops_per_s / 1e9, 100 * r.mfu,
-                                           r.peak_flops_per_s / 1e9)},
+               {"model FLOPs",
+                fmt::format("{:.1f} GFLOP/s, {:.1f}% of the measured peak of {:.1f}",
+                            r.model_flops_per_s / 1e9, 100 * r.mfu, r.peak_flops_per_s / 1e9)},
                {"step", fmt::format("{}, predicted {} ({})", human_seconds(r.step_s),
                                     human_seconds(r.predicted_step_s),
                                     off_by(r.predicted_step_s, r.step_s))},

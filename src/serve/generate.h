@@ -13,8 +13,8 @@ struct SamplingOptions {
   double temperature = 1;         // > 0
   std::int64_t top_k = 0;         // the k most likely; 0: all
   double top_p = 1;               // the most likely that together have probability p
-  double repetition_penalty = 1;  // logits of tokens seen are divided (positive) or multiplied by it
-                                  // (Keskar et al., "CTRL", 2019)
+  double repetition_penalty = 1;  // logits of tokens seen are divided (positive) or multiplied by
+                                  // it (Keskar et al., "CTRL", 2019)
   std::uint64_t seed = 0;
   std::int64_t max_new_tokens = 128;
 };
@@ -22,7 +22,8 @@ struct SamplingOptions {
 // InputError for values that make no sense.
 void validate(const SamplingOptions& options);
 
-// The next token from logits [v]; `seen`: prompt and text so far; `index`: how many were made before.
+// The next token from logits [v]; `seen`: prompt and text so far; `index`: how many were made
+// before.
 std::int32_t sample_token(std::span<const float> logits, std::span<const std::int32_t> seen,
                           const SamplingOptions& options, std::int64_t index);
 

@@ -34,8 +34,7 @@ void put(const Session& session, const std::string& name, std::span<const std::i
 }
 
 void write_parameter(const Tensor& t, std::span<const float> values) {
-  if (t.dtype() == DType::f32)
-    std::memcpy(t.data, values.data(), values.size() * sizeof(float));
+  if (t.dtype() == DType::f32) std::memcpy(t.data, values.data(), values.size() * sizeof(float));
   else
     for (std::size_t i = 0; i < values.size(); ++i) t.as<bf16>()[i] = bf16(values[i]);
 }
@@ -48,7 +47,8 @@ void write_frequencies(const Session& session, const ModelConfig& c, std::int64_
 
 }  // namespace
 
-ServedModel::ServedModel(const fs::path& folder, const ServeOptions& options, const Backend& backend)
+ServedModel::ServedModel(const fs::path& folder, const ServeOptions& options,
+                         const Backend& backend)
     : folder_(folder),
       config_(parse_config(read_json(folder / "config.json"), (folder / "config.json").string())),
       capacity_(options.capacity),
@@ -65,9 +65,10 @@ ServedModel::ServedModel(const fs::path& folder, const ServeOptions& options, co
         .hint("Shorten the prompt or ask for fewer new tokens");
   one_ = decoding(1, true);
   if (capacity_ > 0) chunk_ = decoding(kChunk, false);
-  load_weights(weights, config_, [&](const ParameterSpec& spec, std::int64_t layer, std::span<const float> values) {
-    write_parameter(one_->buffer(buffer_name(spec, layer)), values);
-  });
+  load_weights(weights, config_,
+               [&](const ParameterSpec& spec, std::int64_t layer, std::span<const float> values) {
+                 write_parameter(one_->buffer(buffer_name(spec, layer)), values);
+               });
   write_frequencies(*one_, config_, std::max(capacity_, std::int64_t(1)));
 }
 
@@ -75,7 +76,9 @@ ServedModel::~ServedModel() = default;
 
 const Tokenizer& ServedModel::tokenizer() const {
   if (!tokenizer_)
-    throw InputError("the model has no tokenizer.json").at(folder_.string()).hint("Copy the tokenizer's files beside config.json");
+    throw InputError("the model has no tokenizer.json")
+        .at(folder_.string())
+        .hint("Copy the tokenizer's files beside config.json");
   return *tokenizer_;
 }
 
@@ -108,18 +111,19 @@ std::span<const float> ServedModel::feed(std::span<const std::int32_t> tokens) {
   Session* last = one_.get();
   while (!tokens.empty()) {
     last = tokens.size() > 1 ? chunk_.get() : one_.get();
-    const auto n = std::min(tokens.size(), last == one_.get() ? std::size_t(1) : std::size_t(kChunk));
+    const auto n =
+        std::min(tokens.size(), last == one_.get() ? std::size_t(1) : std::size_t(kChunk));
     feed_chunk(*last, tokens.first(n));
     tokens = tokens.subspan(n);
   }
   // A vocabulary is often padded beyond the tokenizer's: those rows mean nothing.
-  const auto texts = tokenizer_ ? std::min<std::int64_t>(config_.vocab, tokenizer_->vocab_size())
-                                : config_.vocab;
+  const auto texts =
+      tokenizer_ ? std::min<std::int64_t>(config_.vocab, tokenizer_->vocab_size()) : config_.vocab;
   return {last->buffer("logits.0").as<const float>(), std::size_t(texts)};
 }
 
-// What the chunk has beyond its tokens is padding: in a segment that nothing sees, and in rows of the
-// cache that the next tokens overwrite.
+// What the chunk has beyond its tokens is padding: in a segment that nothing sees, and in rows of
+// the cache that the next tokens overwrite.
 void ServedModel::feed_chunk(Session& session, std::span<const std::int32_t> tokens) {
   const auto s = std::size_t(session.buffer("tokens.0").elements()), n = tokens.size();
   std::vector<std::int32_t> ids(s, 0), positions(s, 0), segments(s, -1);
@@ -150,11 +154,14 @@ Session& ServedModel::scoring(std::int64_t seq) {
   o.borrow = true;
   Program p = compile_forward(build_decoder(config_, {dtype_, 1, seq}), o, 0);
   auto arena = backend_.allocate(p.arena_bytes());
-  return *(scoring_ = std::make_unique<Session>(std::move(p), backend_, std::move(arena), *comm_, one_.get()));
+  return *(scoring_ = std::make_unique<Session>(std::move(p), backend_, std::move(arena), *comm_,
+                                                one_.get()));
 }
 
-double ServedModel::loss_sum(std::span<const std::int32_t> tokens, std::span<const std::int32_t> targets,
-                             std::span<const std::int32_t> positions, std::span<const std::int32_t> segments) {
+double ServedModel::loss_sum(std::span<const std::int32_t> tokens,
+                             std::span<const std::int32_t> targets,
+                             std::span<const std::int32_t> positions,
+                             std::span<const std::int32_t> segments) {
   Session& session = scoring(std::int64_t(tokens.size()));
   put(session, "tokens.0", tokens);
   put(session, "targets.0", targets);
@@ -169,7 +176,9 @@ double ServedModel::loss_sum(std::span<const std::int32_t> tokens, std::span<con
 
 std::vector<double> ServedModel::score(std::span<const std::int32_t> tokens) {
   if (tokens.size() < 2)
-    throw InputError("too few tokens to score").found(std::to_string(tokens.size())).wanted("at least 2");
+    throw InputError("too few tokens to score")
+        .found(std::to_string(tokens.size()))
+        .wanted("at least 2");
   if (std::int64_t(tokens.size()) > config_.max_positions + 1)
     throw InputError("more tokens than the model has positions")
         .found(std::to_string(tokens.size()))

@@ -19,15 +19,18 @@ namespace {
 
 ModelConfig model_of(const ModelSection& section) {
   if (!section.preset.empty()) return preset_config(section.preset);
-  const fs::path path = section.config.empty() ? fs::path(section.init_from) / "config.json" : fs::path(section.config);
+  const fs::path path = section.config.empty() ? fs::path(section.init_from) / "config.json"
+                                               : fs::path(section.config);
   return parse_config(read_json(path), path.string());
 }
 
 void check_parallel(const ParallelSection& p) {
-  const bool one = p.data_parallel_size == 1 && p.tensor_parallel_size == 1 && p.pipeline_parallel_size == 1 &&
-                   p.context_parallel_size == 1 && p.expert_parallel_size == 1;
+  const bool one = p.data_parallel_size == 1 && p.tensor_parallel_size == 1 &&
+                   p.pipeline_parallel_size == 1 && p.context_parallel_size == 1 &&
+                   p.expert_parallel_size == 1;
   if (!one)
-    throw InputError("autarky train runs on one rank so far; the compiled layouts run in the tests only")
+    throw InputError(
+        "autarky train runs on one rank so far; the compiled layouts run in the tests only")
         .at("parallel")
         .hint("Set every parallel size to 1");
 }
@@ -50,7 +53,8 @@ void check_lengths(const Recipe& r, const ModelConfig& model) {
 
 }  // namespace
 
-Trainer::Trainer(Recipe recipe, const Backend& backend) : recipe_(std::move(recipe)), backend_(backend) {
+Trainer::Trainer(Recipe recipe, const Backend& backend)
+    : recipe_(std::move(recipe)), backend_(backend) {
   check_parallel(recipe_.parallel);
   plan_.model = model_of(recipe_.model);
   check_lengths(recipe_, plan_.model);
@@ -77,7 +81,8 @@ void Trainer::make_plan() {
   plan_.parameters = parameter_count(plan_.model);
   for (const auto& [kind, bytes] : program.bytes_by_kind())
     if (bytes > 0) plan_.memory.push_back({std::string(kind), bytes});
-  plan_.memory.push_back({"evaluation", compile_evaluation(engine_options(), backend_).arena_bytes()});
+  plan_.memory.push_back(
+      {"evaluation", compile_evaluation(engine_options(), backend_).arena_bytes()});
   plan_.memory.push_back({"program and libraries", resident_bytes()});
   plan_.memory_limit_bytes = memory_limit_bytes();
   const auto total = [&] {
@@ -90,15 +95,17 @@ void Trainer::make_plan() {
   if (plan_.snapshot) plan_.memory.push_back({"checkpoint snapshot", snapshot});
   plan_.memory_bytes = total();
   plan_.step_s = simulate({&program, 1}, chip_).step_s;
-  plan_.flops_per_step =
-      model_flops_per_token(plan_.model, recipe_.train.seq_length) * double(recipe_.tokens_per_step());
+  plan_.flops_per_step = model_flops_per_token(plan_.model, recipe_.train.seq_length) *
+                         double(recipe_.tokens_per_step());
   const auto peak = chip_.flops_per_s.find(recipe_.train.dtype);
   plan_.peak_flops_per_s = peak == chip_.flops_per_s.end() ? 0 : peak->second;
   const auto lanes = recipe_.parallel.lanes;
   plan_.order = fmt::format(
-      "gradients are summed in {} lane{}; data_parallel_size {} keeps the bits (each halving of ranks costs one more "
+      "gradients are summed in {} lane{}; data_parallel_size {} keeps the bits (each halving of "
+      "ranks costs one more "
       "gradient buffer), and so does every pipeline schedule and stage count",
-      lanes, lanes == 1 ? "" : "s", lanes == 1 ? "1" : fmt::format("1 to {} (powers of two)", lanes));
+      lanes, lanes == 1 ? "" : "s",
+      lanes == 1 ? "1" : fmt::format("1 to {} (powers of two)", lanes));
 }
 
 std::string Trainer::dump() const { return print(compile_engine(engine_options(), backend_)); }
@@ -108,7 +115,8 @@ ReportInfo Trainer::report() const {
   info.title = fs::path(recipe_.logging.run_dir).filename().string();
   const ModelConfig& m = plan_.model;
   const std::string name = recipe_.model.preset.empty() ? "" : recipe_.model.preset + ": ";
-  info.model = fmt::format("{}{}, {} layers, width {}", name, family_name(m.family), m.layers, m.hidden);
+  info.model =
+      fmt::format("{}{}, {} layers, width {}", name, family_name(m.family), m.layers, m.hidden);
   info.parameters = plan_.parameters;
   info.steps = recipe_.train.steps;
   info.machine = {{"processor", machine_name()},

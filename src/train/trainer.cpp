@@ -26,7 +26,8 @@ std::vector<WeightedPrefix> prefixes(const std::vector<DataSource>& sources) {
 
 double median(std::vector<double> values) {
   if (values.empty()) return 0;
-  std::nth_element(values.begin(), values.begin() + std::ptrdiff_t(values.size() / 2), values.end());
+  std::nth_element(values.begin(), values.begin() + std::ptrdiff_t(values.size() / 2),
+                   values.end());
   return values[values.size() / 2];
 }
 
@@ -60,7 +61,8 @@ struct Trainer::Run {
 
 Trainer::~Trainer() = default;
 
-// Everything that decides the numbers of a step; the number of steps, and what is logged, may change.
+// Everything that decides the numbers of a step; the number of steps, and what is logged, may
+// change.
 std::string Trainer::recipe_hash() const {
   Recipe r = recipe_;
   r.logging = {};
@@ -73,10 +75,13 @@ std::string Trainer::recipe_hash() const {
 
 void Trainer::start(Run& run, bool resume, const TrainHooks& hooks) {
   const fs::path folder = recipe_.logging.run_dir;
-  const SampleOptions samples{recipe_.train.seq_length, plan_.model.vocab, std::uint64_t(recipe_.train.seed)};
+  const SampleOptions samples{recipe_.train.seq_length, plan_.model.vocab,
+                              std::uint64_t(recipe_.train.seed)};
   const auto train = prefixes(recipe_.data.train), validation = prefixes(recipe_.data.validation);
   if (train.empty())
-    throw InputError("a run needs training data").at("data.train").hint("Build it: autarky data build --help");
+    throw InputError("a run needs training data")
+        .at("data.train")
+        .hint("Build it: autarky data build --help");
   run.data.emplace(train, samples);
   if (!validation.empty()) run.validation.emplace(validation, samples);
   if (!plan_.fits())
@@ -90,24 +95,25 @@ void Trainer::start(Run& run, bool resume, const TrainHooks& hooks) {
     throw InputError("the run folder already holds checkpoints")
         .at(folder.string())
         .hint("Continue with --resume, or choose another --logging.run_dir");
-  run.writer.emplace(CheckpointOptions{checkpoints(), keep_last(recipe_.checkpoint), recipe_.tokenizer},
-                     plan_.model);
+  run.writer.emplace(
+      CheckpointOptions{checkpoints(), keep_last(recipe_.checkpoint), recipe_.tokenizer},
+      plan_.model);
   run.engine.emplace(engine_options(), backend_, *run.comm);
   if (plan_.snapshot) run.snapshot.emplace(plan_.model);
   run.state.seed = std::uint64_t(recipe_.train.seed);
   run.state.lanes = recipe_.parallel.lanes;
   run.state.recipe_hash = recipe_hash();
-  if (used)
-    restore(run, hooks);
-  else if (recipe_.model.init_from.empty())
-    run.engine->initialize(run.state.seed);
+  if (used) restore(run, hooks);
+  else if (recipe_.model.init_from.empty()) run.engine->initialize(run.state.seed);
   else
     load_weights(SafetensorsReader(recipe_.model.init_from), plan_.model,
                  [&](const ParameterSpec& spec, std::int64_t layer, std::span<const float> values) {
-                   std::copy(values.begin(), values.end(), run.engine->parameter(spec, layer).master.begin());
+                   std::copy(values.begin(), values.end(),
+                             run.engine->parameter(spec, layer).master.begin());
                  });
   run.engine->refresh_copies();
-  run.metrics.emplace(folder / "metrics.jsonl", used ? std::optional(run.state.step) : std::nullopt);
+  run.metrics.emplace(folder / "metrics.jsonl",
+                      used ? std::optional(run.state.step) : std::nullopt);
   const Metrics before = read_metrics(folder / "metrics.jsonl");
   if (!before.training.empty()) run.summary.loss = before.training.back().loss;
   if (!before.evaluations.empty()) run.summary.val_loss = before.evaluations.back().val_loss;
@@ -117,17 +123,21 @@ void Trainer::start(Run& run, bool resume, const TrainHooks& hooks) {
 
 void Trainer::restore(Run& run, const TrainHooks& hooks) {
   const auto found = find_checkpoint(checkpoints());
-  for (const auto& s : found.skipped) hooks.note(fmt::format("damaged checkpoint passed over: {}", s.reason));
+  for (const auto& s : found.skipped)
+    hooks.note(fmt::format("damaged checkpoint passed over: {}", s.reason));
   if (!found.path)
     throw InputError("no whole checkpoint to resume from").at(checkpoints().string());
   const TrainState state = read_train_state(*found.path);
   if (state.recipe_hash != recipe_hash())
     throw InputError("the recipe is not the one the run was started with")
         .at(found.path->string())
-        .hint("Only steps, schedule, evaluation, checkpoints and logging may change; the run's own recipe is recipe.yaml "
-              "in its folder");
+        .hint(
+            "Only steps, schedule, evaluation, checkpoints and logging may change; the run's own "
+            "recipe is recipe.yaml "
+            "in its folder");
   run.state = load_checkpoint(*found.path, plan_.model,
-                              [&](StatePart part, const ParameterSpec& spec, std::int64_t layer, std::span<const float> values) {
+                              [&](StatePart part, const ParameterSpec& spec, std::int64_t layer,
+                                  std::span<const float> values) {
                                 const auto to = values_of(run.engine->parameter(spec, layer), part);
                                 std::copy(values.begin(), values.end(), to.begin());
                               });
@@ -137,7 +147,8 @@ void Trainer::restore(Run& run, const TrainHooks& hooks) {
 
 void Trainer::save(Run& run) {
   if (run.saved_step == run.state.step) return;
-  const StateSource live = [&engine = *run.engine](StatePart part, const ParameterSpec& spec, std::int64_t layer, std::span<float> values) {
+  const StateSource live = [&engine = *run.engine](StatePart part, const ParameterSpec& spec,
+                                                   std::int64_t layer, std::span<float> values) {
     const auto from = values_of(engine.parameter(spec, layer), part);
     std::copy(from.begin(), from.end(), values.begin());
   };
@@ -175,19 +186,25 @@ void Trainer::one_step(Run& run, const TrainHooks& hooks) {
     run.state.samples += batch;
   }
   const auto step = ++run.state.step;
-  const double lr = learning_rate(recipe_.schedule, recipe_.optimizer.lr, recipe_.train.steps, step);
+  const double lr =
+      learning_rate(recipe_.schedule, recipe_.optimizer.lr, recipe_.train.steps, step);
   const StepResult result = run.engine->step(run.batches, lr, step);
   run.state.tokens += recipe_.tokens_per_step();
   if (!std::isfinite(result.grad_norm))
-    hooks.note(fmt::format("step {}: loss or gradient is not finite; the step changed nothing", step));
+    hooks.note(
+        fmt::format("step {}: loss or gradient is not finite; the step changed nothing", step));
   run.seconds.push_back(result.seconds);
   run.memory_bytes = std::max(run.memory_bytes, resident_bytes());
   const double tokens_per_s = double(recipe_.tokens_per_step()) / result.seconds;
-  const double mfu = plan_.peak_flops_per_s > 0 ? plan_.flops_per_step / result.seconds / plan_.peak_flops_per_s : 0;
+  const double mfu = plan_.peak_flops_per_s > 0
+                         ? plan_.flops_per_step / result.seconds / plan_.peak_flops_per_s
+                         : 0;
   run.summary.loss = result.loss;
-  run.metrics->write(TrainingLine{step, run.state.tokens, result.loss, result.grad_norm, lr, tokens_per_s, mfu,
-                                  result.seconds, run.memory_bytes, plan_.step_s});
-  Progress progress{step, recipe_.train.steps, result.loss, run.summary.val_loss, lr, tokens_per_s, mfu, -1};
+  run.metrics->write(TrainingLine{step, run.state.tokens, result.loss, result.grad_norm, lr,
+                                  tokens_per_s, mfu, result.seconds, run.memory_bytes,
+                                  plan_.step_s});
+  Progress progress{step, recipe_.train.steps, result.loss, run.summary.val_loss,
+                    lr,   tokens_per_s,        mfu,         -1};
   progress.seconds_left = median(run.seconds) * double(recipe_.train.steps - step);
   hooks.progress(progress);
 }
@@ -212,7 +229,9 @@ TrainSummary Trainer::run(bool resume, const TrainHooks& hooks) {
   run.summary.steps = run.state.step;
   const double seconds = median(run.seconds);
   run.summary.tokens_per_s = seconds > 0 ? double(recipe_.tokens_per_step()) / seconds : 0;
-  run.summary.mfu = plan_.peak_flops_per_s > 0 && seconds > 0 ? plan_.flops_per_step / seconds / plan_.peak_flops_per_s : 0;
+  run.summary.mfu = plan_.peak_flops_per_s > 0 && seconds > 0
+                        ? plan_.flops_per_step / seconds / plan_.peak_flops_per_s
+                        : 0;
   write_report(recipe_.logging.run_dir, report());
   return run.summary;
 }

@@ -28,8 +28,8 @@ struct RunPlan {
   double step_s = 0;                    // predicted
   double flops_per_step = 0;            // model FLOPs
   double peak_flops_per_s = 0;          // measured
-  bool snapshot = false;                // checkpoints are copied aside and written in the background
-  std::string order;                    // which other layouts keep this run's bits, and at what cost
+  bool snapshot = false;  // checkpoints are copied aside and written in the background
+  std::string order;      // which other layouts keep this run's bits, and at what cost
 
   bool fits() const { return memory_bytes <= memory_limit_bytes; }
 };
