@@ -70,8 +70,10 @@ Json model_json(const TokenizerSpec& spec) {
   for (std::size_t id = 0; id < spec.vocab.size(); ++id)  // the keys differ: no look-up
     if (!spec.vocab[id].empty()) vocab.Container::emplace_back(spec.vocab[id], id);
   Json merges = Json::array();
+  // As "left right": every version of tokenizers reads that, pairs only the newer ones; byte-level
+  // tokens hold no space.
   for (const auto& [left, right] : spec.merges)
-    merges.push_back({spec.vocab[std::size_t(left)], spec.vocab[std::size_t(right)]});
+    merges.push_back(spec.vocab[std::size_t(left)] + " " + spec.vocab[std::size_t(right)]);
   return {{"type", "BPE"},
           {"dropout", nullptr},
           {"unk_token", nullptr},
