@@ -157,6 +157,13 @@ std::string processor_name() {
   return "unknown processor";
 }
 
+// A sanitizer's slow kernels must not be taken for this machine's.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr std::string_view kBuild = "-sanitized";
+#else
+constexpr std::string_view kBuild = "";
+#endif
+
 std::filesystem::path sheet_path(DType dtype) {
   const char* cache = std::getenv("XDG_CACHE_HOME");
   const char* home = std::getenv("HOME");
@@ -164,7 +171,7 @@ std::filesystem::path sheet_path(DType dtype) {
                         : home && *home ? fs::path(home) / ".cache"
                                         : fs::temp_directory_path();
   return base / "autarky" /
-         fmt::format("chip-{}-{}.json", hex64(xxh3(machine_name())), dtype_name(dtype));
+         fmt::format("chip-{}-{}{}.json", hex64(xxh3(machine_name())), dtype_name(dtype), kBuild);
 }
 
 Json to_json(const ChipModel& chip) {

@@ -47,11 +47,13 @@ HWY_EXPORT(widen_row);
 HWY_EXPORT(add);
 
 void store_row(const float* in, std::int64_t n, DType dtype, void* out) {
+  if (n == 0) return;  // memcpy takes no null pointer, not even for nothing
   if (dtype == DType::f32) std::memcpy(out, in, std::size_t(n) * sizeof(float));
   else HWY_DYNAMIC_DISPATCH(round_row)(in, n, static_cast<bf16*>(out));
 }
 
 void widen(const void* in, DType dtype, std::int64_t n, float* out) {
+  if (n == 0) return;  // memcpy takes no null pointer, not even for nothing
   if (dtype == DType::f32) std::memcpy(out, in, std::size_t(n) * sizeof(float));
   else HWY_DYNAMIC_DISPATCH(widen_row)(static_cast<const bf16*>(in), n, out);
 }
