@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# From nothing to a trained bilingual model that writes: about ten minutes on two cores.
+# From nothing to a trained bilingual model that writes.
 #   scripts/quickstart.sh [--section.key=value ...]    changes of recipes/quickstart.yaml
 # Whatever is done already is not done again: after an interruption the same command goes on.
 set -euo pipefail

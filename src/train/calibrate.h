@@ -9,7 +9,7 @@
 
 namespace autarky {
 
-// Takes a second or two.
+// Takes seconds; on a busy machine longer, and the figures are then of no use.
 ChipModel calibrate(const Backend& backend, DType dtype);
 
 // The sheet of this machine, dtype and thread count in the user's cache folder ($XDG_CACHE_HOME or
