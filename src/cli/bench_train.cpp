@@ -50,6 +50,9 @@ EngineOptions engine_options(const Options& o) {
         .wanted("none, selective or full");
   if (o.batch == 0 || o.seq == 0 || o.steps == 0 || o.microbatches == 0)
     throw InputError("--batch, --seq, --steps and --micro-batches must be 1 or more");
+  // Rotary positions have no table that ends.
+  if (e.model.position == PositionKind::rope)
+    e.model.max_positions = std::max<std::int64_t>(e.model.max_positions, o.seq);
   if (o.seq > e.model.max_positions)
     throw InputError("sequences are longer than the model's positions")
         .at("--seq")
@@ -62,27 +65,56 @@ EngineOptions engine_options(const Options& o) {
   return e;
 }
 
-// Rows by block, operation and kernel: time, share, FLOP/s, bytes/s.
-std::string profile_table(const BenchResult& r) {
-  std::map<std::string, NodeTime> rows;
-  double total = 0;
+struct ProfileRow {
+  std::string name, kernels;
+  double seconds = 0, predicted_s = 0;  // of one step
+  std::int64_t calls = 0;
+  Cost cost;
+};
+
+// By block and operation, the longest first.
+std::vector<ProfileRow> profile_rows(const BenchResult& r, double steps) {
+  std::map<std::string, ProfileRow> rows;
   for (const auto& n : r.profile) {
-    auto& row = rows[n.block + " " + n.op + " (" + n.kernel + ")"];
-    row.seconds += n.seconds;
-    row.calls += n.calls;
-    row.cost.flops += n.cost.flops;
-    row.cost.bytes += n.cost.bytes;
-    total += n.seconds;
+    auto& row = rows[n.block + " " + n.op];
+    if (row.kernels.find(n.kernel) == std::string::npos)
+      row.kernels += (row.kernels.empty() ? "" : ", ") + n.kernel;
+    row.seconds += n.seconds / steps;
+    row.calls += n.calls / std::int64_t(steps);
+    row.cost.flops += n.cost.flops / steps;
+    row.cost.bytes += n.cost.bytes / steps;
   }
-  std::vector<std::pair<std::string, NodeTime>> sorted(rows.begin(), rows.end());
+  std::vector<ProfileRow> sorted;
+  for (auto& [name, row] : rows) {
+    row.name = name;
+    if (const auto it = r.predicted.find(name); it != r.predicted.end())
+      row.predicted_s = it->second;
+    sorted.push_back(row);
+  }
   std::sort(sorted.begin(), sorted.end(),
-            [](const auto& a, const auto& b) { return a.second.seconds > b.second.seconds; });
-  std::string text = fmt::format("{:>9} {:>6} {:>7} {:>9} {:>8}  operation\n", "seconds", "share",
-                                 "calls", "GFLOP/s", "GB/s");
-  for (const auto& [name, n] : sorted)
-    text += fmt::format("{:9.4f} {:5.1f}% {:7} {:9.1f} {:8.1f}  {}\n", n.seconds,
-                        100 * n.seconds / total, n.calls, n.cost.flops / n.seconds / 1e9,
-                        n.cost.bytes / n.seconds / 1e9, name);
+            [](const auto& a, const auto& b) { return a.seconds > b.seconds; });
+  return sorted;
+}
+
+// How near the row comes to its limit, and which that is: "78% flops", "61% bytes".
+std::string of_roofline(const ProfileRow& row, const BenchResult& r, DType dtype) {
+  const double limit = r.chip.roofline_s(row.cost, dtype);
+  const bool by_flops = row.cost.flops / r.chip.peak(dtype) >= limit;
+  return fmt::format("{:.0f}% {}", 100 * limit / row.seconds, by_flops ? "flops" : "bytes");
+}
+
+std::string profile_table(const BenchResult& r, DType dtype, double steps) {
+  const auto rows = profile_rows(r, steps);
+  double total = 0;
+  for (const auto& row : rows) total += row.seconds;
+  std::string text =
+      fmt::format("{:>9} {:>6} {:>9} {:>6} {:>8} {:>7} {:>11}  one step by operation (kernel)\n",
+                  "seconds", "share", "predicted", "calls", "GFLOP/s", "GB/s", "of roofline");
+  for (const auto& row : rows)
+    text += fmt::format("{:9.4f} {:5.1f}% {:9.4f} {:6} {:8.1f} {:7.1f} {:>11}  {} ({})\n",
+                        row.seconds, 100 * row.seconds / total, row.predicted_s, row.calls,
+                        row.cost.flops / row.seconds / 1e9, row.cost.bytes / row.seconds / 1e9,
+                        of_roofline(row, r, dtype), row.name, row.kernels);
   return text;
 }
 
@@ -130,7 +162,7 @@ void run_bench_train(Command& command) {
   }
   if (command.json()) return print_json(to_json(r));
   report(r);
-  if (o.profile) print(profile_table(r));
+  if (o.profile) print(profile_table(r, options.dtype, o.steps));
 }
 
 }  // namespace autarky::cli

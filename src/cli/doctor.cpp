@@ -1,11 +1,9 @@
 // autarky doctor: what this machine can do, what is missing and how to get it.
 #include <fmt/format.h>
 #include <sched.h>
-#include <sys/utsname.h>
 #include <unistd.h>
 
 #include <cstdlib>
-#include <fstream>
 #include <nlohmann/json.hpp>
 #include <thread>
 
@@ -19,6 +17,7 @@
 #include "cli/output.h"
 #include "cli/verbs.h"
 #include "train/calibrate.h"
+#include "train/machine_sheet.h"
 
 namespace autarky::cli {
 namespace {
@@ -32,15 +31,6 @@ struct Machine {
   std::int64_t free_disk = -1;                 // bytes, here; -1: unknown
   cpu::Peaks peaks;
 };
-
-std::string processor_name() {
-  std::ifstream info("/proc/cpuinfo");
-  for (std::string line; std::getline(info, line);)
-    if (line.starts_with("model name"))
-      return std::string(trim(std::string_view(line).substr(line.find(':') + 1)));
-  utsname system{};
-  return ::uname(&system) == 0 ? system.machine : "unknown";
-}
 
 // Processors that this process may use.
 int core_count() {

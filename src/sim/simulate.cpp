@@ -5,16 +5,10 @@
 #include <optional>
 
 #include "base/error.h"
-#include "ops/contract.h"
 #include "ops/movement.h"
 
 namespace autarky {
 namespace {
-
-double efficiency_of(const ChipModel& chip, const std::string& key) {
-  const auto it = chip.efficiency.find(key);
-  return it == chip.efficiency.end() ? 1 : it->second;
-}
 
 // Ring algorithms: an all-reduce moves 2 (n-1)/n of the bytes in 2 (n-1) messages, the others half.
 double movement_seconds(const Node& node, Types in, Types out, const Mesh& mesh,
@@ -94,7 +88,7 @@ class StageClock {
       for (Value v : node.in) start = std::max(start, ready[std::size_t(v.id)]);
       clock_[queue] = start + seconds[n];
       busy[queue] += seconds[n];
-      op_seconds[std::string(node.op->name)] += seconds[n];
+      op_seconds[graph.name + " " + std::string(node.op->name)] += seconds[n];
       for (Value v : node.out) ready[std::size_t(v.id)] = clock_[queue];
     }
     for (std::size_t i = 0; i < graph.outputs.size(); ++i)
@@ -111,21 +105,15 @@ class StageClock {
 
 }  // namespace
 
-std::string cost_key(const OpInfo& op, Types out) {
-  const bool weights = op.name == Contract::name && out[0].find('b') < 0;
-  return std::string(op.name) + (weights ? ".weights" : "");
-}
-
 double node_seconds(const Node& node, Types in, Types out, const Mesh& mesh,
                     const ChipModel& chip) {
   if (node.op->movement != Movement::none)
     return chip.launch_s + movement_seconds(node, in, out, mesh, chip);
   const Cost cost = node.op->cost(node.attrs, in, out);
-  const auto peak = chip.flops_per_s.find(in[0].dtype);
-  const double flops_per_s =
-      peak == chip.flops_per_s.end() ? chip.flops_per_s.at(DType::f32) : peak->second;
-  const double roofline = std::max(cost.flops / flops_per_s, cost.bytes / chip.bytes_per_s);
-  return chip.launch_s + roofline / efficiency_of(chip, cost_key(*node.op, out));
+  const double intensity = cost.bytes > 0 ? cost.flops / cost.bytes : 0;
+  return chip.launch_s +
+         chip.roofline_s(cost, in[0].dtype) /
+             chip.efficiency_at(efficiency_key(*node.op, node.attrs, out), intensity);
 }
 
 Simulation simulate(std::span<const Program> stages, const ChipModel& chip) {

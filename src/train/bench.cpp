@@ -8,7 +8,7 @@
 #include "comm/local/local_comm.h"
 #include "models/flops.h"
 #include "sim/simulate.h"
-#include "train/calibrate.h"
+#include "train/machine_sheet.h"
 
 namespace autarky {
 namespace {
@@ -40,9 +40,11 @@ BenchResult bench_training(const EngineOptions& o, int steps, const Backend& bac
                            const std::function<void(int, double)>& progress) {
   BenchResult r;
   r.peak_flops_per_s = peak_of(o.dtype);
-  const ChipModel chip = local_chip(backend, o.dtype, true);
+  r.chip = local_chip(backend, o.dtype, true);
   const Program program = compile_engine(o, backend);
-  r.predicted_step_s = simulate({&program, 1}, chip).step_s;
+  const Simulation predicted = simulate({&program, 1}, r.chip);
+  r.predicted_step_s = predicted.step_s;
+  r.predicted = predicted.op_s;
   const std::int64_t baseline = resident_bytes();
   const auto comm = single_rank();
   TrainingEngine engine(o, backend, *comm);

@@ -1,8 +1,11 @@
 // A model's training step, timed: what `autarky bench train` prints.
 #pragma once
 #include <functional>
+#include <map>
+#include <string>
 #include <vector>
 
+#include "sim/chip.h"
 #include "train/engine.h"
 
 namespace autarky {
@@ -16,7 +19,9 @@ struct BenchResult {
   std::int64_t memory_bytes = 0;
   double predicted_step_s = 0;
   std::int64_t predicted_memory_bytes = 0;
-  std::vector<NodeTime> profile;  // of the timed steps, if asked for
+  ChipModel chip;                           // this machine as measured just before
+  std::map<std::string, double> predicted;  // seconds of a step by "block operation"
+  std::vector<NodeTime> profile;            // of the timed steps, if asked for
 };
 
 // One step to warm up, then `steps` that are timed, on random tokens.

@@ -1,22 +1,23 @@
 // Measures this machine for the simulator: peaks, bandwidth, and the share of the roofline that
 // each kind of kernel reaches at standard shapes (not those of any model).
 #pragma once
-#include <filesystem>
-#include <optional>
+#include <vector>
 
 #include "backend/backend.h"
-#include "sim/simulate.h"
+#include "sim/chip.h"
+#include "train/trial.h"
 
 namespace autarky {
 
-// Takes seconds; on a busy machine longer, and the figures are then of no use.
+// The standard shapes, for matrices and activations of `dtype`.
+std::vector<TrialCase> standard_cases(DType dtype);
+
+// Takes seconds; on a busy machine longer, and the figures are then those of the busy machine.
 ChipModel calibrate(const Backend& backend, DType dtype);
 
-// The sheet of this machine, dtype and thread count in the user's cache folder ($XDG_CACHE_HOME or
-// ~/.cache, autarky/); measured and kept there when it is not there yet, or `fresh`.
-ChipModel local_chip(const Backend& backend, DType dtype, bool fresh = false);
-
-// "AMD EPYC 7B13, 2 threads, avx2"
+// "AMD EPYC", "unknown processor"
+std::string processor_name();
+// "AMD EPYC, 2 threads, avx2"
 std::string machine_name();
 
 }  // namespace autarky

@@ -12,6 +12,7 @@
 #include "models/presets.h"
 #include "text/tokenizer.h"
 #include "train/calibrate.h"
+#include "train/machine_sheet.h"
 #include "train/trainer.h"
 
 namespace autarky {

@@ -25,6 +25,7 @@ struct Peaks {
   double read_bandwidth = 0;  // bytes/s of reads from memory, all threads
 };
 
-Peaks measure_peaks();  // takes about half a second
+Peaks measure_peaks();               // takes about half a second
+double measure_f32_peak(int tries);  // the best of `tries`, each of 60 ms
 
 }  // namespace autarky::cpu

@@ -62,16 +62,16 @@ namespace {
 HWY_EXPORT(multiply_adds);
 HWY_EXPORT(read_floats);
 
-constexpr int kTries = 3;
+constexpr int kTries = 3;          // of which the best counts
 constexpr double kSeconds = 0.06;  // of one try
 
-// Work per second of all threads: the best of three tries. body(thread) returns
+// Work per second of all threads: the best of `tries`. body(thread) returns
 // the work it did in one call and is called again until the time is over.
-double best_rate(const std::function<double(std::int64_t thread)>& body) {
+double best_rate(int tries, const std::function<double(std::int64_t thread)>& body) {
   using Clock = std::chrono::steady_clock;
   const int threads = thread_count();
   double best = 0;
-  for (int i = 0; i < kTries; ++i) {
+  for (int i = 0; i < tries; ++i) {
     std::vector<double> rates(std::size_t(threads), 0.0);
     parallel_for(threads, [&](std::int64_t thread, int) {
       const auto start = Clock::now();
@@ -89,15 +89,8 @@ double best_rate(const std::function<double(std::int64_t thread)>& body) {
   return best;
 }
 
-double f32_peak() {
-  return best_rate([](std::int64_t) {
-    float sink = 1;
-    return HWY_DYNAMIC_DISPATCH(multiply_adds)(100000, &sink);
-  });
-}
-
 double bf16_peak() {
-  return best_rate([](std::int64_t) {
+  return best_rate(kTries, [](std::int64_t) {
     float sink = 1;
     return bf16_multiply_adds(100000, &sink);
   });
@@ -111,7 +104,7 @@ double read_peak() {
                [&](std::int64_t i, int) { std::fill_n(data + i * kStep, kStep, 1.0f); });
   const std::int64_t threads = thread_count();
   std::vector<std::int64_t> next(std::size_t(threads), 0);
-  return best_rate([&](std::int64_t thread) {
+  return best_rate(kTries, [&](std::int64_t thread) {
     // A thread's own part, over and over.
     const std::int64_t steps = std::max<std::int64_t>(kFloats / kStep / threads, 1);
     const std::int64_t step = thread * steps + next[std::size_t(thread)]++ % steps;
@@ -124,10 +117,18 @@ double read_peak() {
 
 }  // namespace
 
+double measure_f32_peak(int tries) {
+  isa();
+  return best_rate(tries, [](std::int64_t) {
+    float sink = 1;
+    return HWY_DYNAMIC_DISPATCH(multiply_adds)(100000, &sink);
+  });
+}
+
 Peaks measure_peaks() {
   isa();
   Peaks peaks;
-  peaks.f32 = f32_peak();
+  peaks.f32 = measure_f32_peak(kTries);
   peaks.bf16 = native_bf16_products() ? bf16_peak() : peaks.f32;
   peaks.read_bandwidth = read_peak();
   return peaks;
