@@ -84,6 +84,8 @@ Tensor Session::buffer(std::string_view name) const {
 }
 
 void Session::run() {
+  began_ = std::chrono::steady_clock::now();
+  if (timeline_) timeline_->clear();
   for (const auto& call : program_.calls) run_call(call);
   for (auto& r : running_) r.move->finish();
   running_.clear();
@@ -126,9 +128,22 @@ void Session::run_node(const Node& node, PreparedNode& p, std::int64_t scratch,
         node.attrs,
         {in, out, p.origins, {frame_ + std::max<std::int64_t>(scratch, 0), std::size_t(bytes)}});
   }
-  if (!profiling_) return;
-  p.time.seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  ++p.time.calls;
+  if (profiling_ || timeline_) note_time(node, p, start);
+}
+
+void Session::note_time(const Node& node, PreparedNode& p,
+                        std::chrono::steady_clock::time_point start) {
+  const auto seconds = [](auto from, auto to) {
+    return std::chrono::duration<double>(to - from).count();
+  };
+  const double taken = seconds(start, std::chrono::steady_clock::now());
+  if (profiling_) {
+    p.time.seconds += taken;
+    ++p.time.calls;
+  }
+  if (timeline_)
+    timeline_->push_back(
+        {queue_name(queue_of(node)), p.time.block, p.time.op, seconds(began_, start), taken});
 }
 
 void Session::finish_moves(std::span<const Tensor> tensors) {

@@ -9,6 +9,7 @@
 #include "backend/backend.h"
 #include "comm/comm.h"
 #include "passes/program.h"
+#include "passes/timeline.h"
 #include "runtime/movement.h"
 
 namespace autarky {
@@ -41,6 +42,9 @@ class Session {
 
   void set_profiling(bool on) { profiling_ = on; }
   std::vector<NodeTime> profile() const;
+  // Every run from now on writes its events here, in place of those of the run before; null: no
+  // more. A movement's event is its start: it goes on beside what follows.
+  void record(Timeline* timeline) { timeline_ = timeline; }
 
  private:
   struct PreparedNode {
@@ -60,6 +64,8 @@ class Session {
   void run_call(const Call& call);
   void run_node(const Node& node, PreparedNode& prepared, std::int64_t scratch,
                 std::span<std::byte* const> at);
+  void note_time(const Node& node, PreparedNode& prepared,
+                 std::chrono::steady_clock::time_point start);
   void finish_moves(std::span<const Tensor> tensors);
 
   Program program_;
@@ -71,6 +77,8 @@ class Session {
   std::list<Running> running_;
   std::byte* frame_ = nullptr;
   bool profiling_ = false;
+  Timeline* timeline_ = nullptr;
+  std::chrono::steady_clock::time_point began_;  // the run
 };
 
 }  // namespace autarky

@@ -61,6 +61,8 @@ class StageClock {
     return moved;
   }
 
+  bool with_timeline = false;
+  Timeline timeline;
   std::map<std::string, double> op_seconds;
   std::map<std::string, double> busy;
 
@@ -88,6 +90,8 @@ class StageClock {
       for (Value v : node.in) start = std::max(start, ready[std::size_t(v.id)]);
       clock_[queue] = start + seconds[n];
       busy[queue] += seconds[n];
+      if (with_timeline)
+        timeline.push_back({queue, graph.name, std::string(node.op->name), start, seconds[n]});
       op_seconds[graph.name + " " + std::string(node.op->name)] += seconds[n];
       for (Value v : node.out) ready[std::size_t(v.id)] = clock_[queue];
     }
@@ -116,10 +120,11 @@ double node_seconds(const Node& node, Types in, Types out, const Mesh& mesh,
              chip.efficiency_at(efficiency_key(*node.op, node.attrs, out), intensity);
 }
 
-Simulation simulate(std::span<const Program> stages, const ChipModel& chip) {
+Simulation simulate(std::span<const Program> stages, const ChipModel& chip, bool with_timeline) {
   std::vector<StageClock> clocks;
   for (const auto& p : stages) clocks.emplace_back(p, chip);
   const std::size_t n = stages.size();
+  clocks[0].with_timeline = with_timeline;
   std::vector<std::deque<double>> forward(n + 1), backward(n + 1);  // mail into stage i
   for (bool moved = true; moved;) {
     moved = false;
@@ -137,6 +142,7 @@ Simulation simulate(std::span<const Program> stages, const ChipModel& chip) {
   }
   for (const auto& [queue, seconds] : clocks[0].busy) result.queues.push_back({queue, seconds});
   result.op_s = clocks[0].op_seconds;
+  result.timeline = std::move(clocks[0].timeline);
   return result;
 }
 

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "passes/program.h"
+#include "passes/timeline.h"
 #include "sim/chip.h"
 
 namespace autarky {
@@ -21,12 +22,14 @@ struct Simulation {
   std::vector<SimulatedQueue> queues;  // of stage 0
   std::map<std::string, double> op_s;  // of stage 0, by "block operation"
   std::int64_t memory_bytes = 0;       // the largest arena
+  Timeline timeline;                   // of stage 0, if asked for
 };
 
 // Time of one node on one rank, whatever else runs.
 double node_seconds(const Node& node, Types in, Types out, const Mesh& mesh, const ChipModel& chip);
 
 // One program per pipeline stage, in order.
-Simulation simulate(std::span<const Program> stages, const ChipModel& chip);
+Simulation simulate(std::span<const Program> stages, const ChipModel& chip,
+                    bool with_timeline = false);
 
 }  // namespace autarky

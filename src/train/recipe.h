@@ -145,7 +145,7 @@ struct CheckpointSection {
 
 struct LoggingSection {
   std::string run_dir;               // default: runs/ and the name of the recipe's file
-  bool trace = false;                // a time line of the last step, beside the metrics
+  bool trace = false;                // trace.json: a time line of the last step
   std::int64_t log_every = 1;        // steps from one plain progress line to the next
   std::int64_t samples = 4;          // texts that the trained model writes into the report
   std::vector<std::string> prompts;  // of the samples; default: beginnings of validation documents

@@ -14,6 +14,7 @@
 #include "comm/local/local_comm.h"
 #include "train/lr_schedule.h"
 #include "train/run_lock.h"
+#include "train/trace.h"
 
 namespace autarky {
 namespace {
@@ -57,6 +58,7 @@ struct Trainer::Run {
   std::int64_t saved_step = -1, evaluated_step = -1;
   std::int64_t memory_bytes = 0;
   std::vector<double> seconds;  // of this session's steps
+  Timeline timeline;            // of the last step
 };
 
 Trainer::~Trainer() = default;
@@ -112,6 +114,7 @@ void Trainer::start(Run& run, bool resume, const TrainHooks& hooks) {
                              run.engine->parameter(spec, layer).master.begin());
                  });
   run.engine->refresh_copies();
+  if (recipe_.logging.trace) run.engine->session().record(&run.timeline);
   run.metrics.emplace(folder / "metrics.jsonl",
                       used ? std::optional(run.state.step) : std::nullopt);
   const Metrics before = read_metrics(folder / "metrics.jsonl");
@@ -232,6 +235,11 @@ TrainSummary Trainer::run(bool resume, const TrainHooks& hooks) {
   run.summary.mfu = plan_.peak_flops_per_s > 0 && seconds > 0
                         ? plan_.flops_per_step / seconds / plan_.peak_flops_per_s
                         : 0;
+  if (recipe_.logging.trace && !run.timeline.empty()) {
+    const Program program = compile_engine(engine_options(), backend_);
+    write_trace(fs::path(recipe_.logging.run_dir) / "trace.json", run.timeline,
+                simulate({&program, 1}, chip_, true).timeline);
+  }
   write_report(recipe_.logging.run_dir, report());
   return run.summary;
 }

@@ -2,8 +2,10 @@
 // it was killed.
 #include <signal.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <map>
 #include <set>
 #include <thread>
 
@@ -180,6 +182,28 @@ TEST_F(Train, TwoRunsInOneFolderAreRefused) {
   first.send(SIGTERM);
   const auto ended = first.wait();
   EXPECT_EQ(ended.code, 0) << ended.err;
+}
+
+TEST_F(Train, ATraceShowsTheLastStepMeasuredAndPredicted) {
+  ASSERT_EQ(train(folder_, "run", "--train.steps=2 --logging.trace=true").code, 0);
+  const auto trace = nlohmann::json::parse(content_of(folder_ / "run/trace.json"));
+  std::map<int, std::map<std::string, int>> ops;  // by process and "block op"
+  double end_us = 0;
+  for (const auto& e : trace["traceEvents"]) {
+    if (e["ph"] != "X") continue;
+    const std::string block = e["cat"], op = e["name"];
+    ++ops[e["pid"]][block + " " + op];
+    if (e["pid"] == 1) end_us = std::max(end_us, e["ts"].get<double>() + e["dur"].get<double>());
+  }
+  EXPECT_GT(ops[1].size(), 20u);
+  EXPECT_TRUE(ops[1].contains("layer.F attention"));
+  EXPECT_EQ(ops[1], ops[2]);  // one program, run and simulated
+  const auto lines = metrics_of(folder_, "run");
+  const auto last = std::find_if(lines.begin(), lines.end(), [](const auto& line) {
+    return line.contains("step_s") && line["step"] == 2;
+  });
+  ASSERT_NE(last, lines.end());
+  EXPECT_LE(end_us / 1e6, (*last)["step_s"].get<double>() * 1.001);
 }
 
 TEST_F(Train, ADryRunSaysWhatItWouldTake) {
