@@ -22,6 +22,12 @@ std::vector<RuleDim> parse_list(std::string_view text) {
   return dims;
 }
 
+[[noreturn]] void bad_rule(std::string_view text) {
+  throw InputError("cannot read a dimension rule")
+      .found(fmt::format("'{}'", text))
+      .wanted("'b s e, f e -> b s f'");
+}
+
 bool contains(std::span<const RuleDim> dims, char name) {
   return std::any_of(dims.begin(), dims.end(), [&](RuleDim d) { return d.name == name; });
 }
@@ -30,7 +36,7 @@ bool contains(std::span<const RuleDim> dims, char name) {
 
 DimRule dim_rule(std::string_view text, double flops_per_point) {
   const auto arrow = text.find("->");
-  AUTARKY_CHECK(arrow != std::string_view::npos, text);
+  if (arrow == std::string_view::npos) bad_rule(text);
   DimRule rule;
   rule.flops_per_point = flops_per_point;
   for (const auto& list : split(text.substr(0, arrow), ',')) rule.in.push_back(parse_list(list));
@@ -40,7 +46,7 @@ DimRule dim_rule(std::string_view text, double flops_per_point) {
     if (colon != std::string::npos) {
       const auto* name = std::find(std::begin(kCombineNames), std::end(kCombineNames),
                                    trim(std::string_view(list).substr(0, colon)));
-      AUTARKY_CHECK(name != std::end(kCombineNames), text);
+      if (name == std::end(kCombineNames)) bad_rule(text);
       how = static_cast<Combine>(name - std::begin(kCombineNames));
     }
     rule.combine.push_back(how);

@@ -72,6 +72,28 @@ std::string source_name(const std::source_location& where) {
   return fmt::format("{}:{}", file, where.line());
 }
 
+namespace {
+
+void renumber(Graph& graph) {
+  std::vector<Type> values;
+  std::vector<int> id(graph.values.size(), -1);
+  const auto give = [&](Value& v) {
+    id[std::size_t(v.id)] = int(values.size());
+    values.push_back(std::move(graph.type(v)));
+    v.id = id[std::size_t(v.id)];
+  };
+  const auto use = [&](Value& v) { v.id = id[std::size_t(v.id)]; };
+  for (auto& p : graph.inputs) give(p.value);
+  for (auto& node : graph.nodes) {
+    for (Value& v : node.in) use(v);
+    for (Value& v : node.out) give(v);
+  }
+  for (auto& p : graph.outputs) use(p.value);
+  graph.values = std::move(values);
+}
+
+}  // namespace
+
 void remove_unused(Graph& graph) {
   std::vector<bool> needed(graph.values.size());
   for (const auto& p : graph.outputs) needed[std::size_t(p.value.id)] = true;
@@ -85,6 +107,7 @@ void remove_unused(Graph& graph) {
     kept.push_back(std::move(*node));
   }
   graph.nodes.assign(std::make_move_iterator(kept.rbegin()), std::make_move_iterator(kept.rend()));
+  renumber(graph);
 }
 
 }  // namespace autarky

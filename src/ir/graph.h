@@ -62,16 +62,21 @@ struct Graph {
 
 std::string source_name(const std::source_location& where);  // "decoder.cpp:57"
 
-// Nodes that no output needs are removed.
+// Removes nodes that no output needs, and then values that no port and no node gives: those left
+// are numbered anew, inputs first.
 void remove_unused(Graph& graph);
 
 std::string print(const Graph& graph);
 using FindOp = std::function<const OpInfo*(std::string_view name)>;
-// The inverse of print; InputError names the line.
-Graph parse_graph(std::string_view text, const FindOp& find);
+// The inverse of print. InputError names the line, `first_line` being that of the text's first.
+Graph parse_graph(std::string_view text, const FindOp& find, std::size_t first_line = 1);
 
-// Values are defined once and before use, ports have types, outputs' types follow the rules.
-// InputError names the block and the node.
+// Every value is given once, and before use; names are words; results' types follow the rules.
+// Error names the block and the node.
 void verify(const Graph& graph);
+// The types of one node's results, by its operation's rule.
+void verify(const Graph& graph, const Node& node);
+// A name in the text form: not empty, no space, none of "(),;:".
+bool is_word(std::string_view name);
 
 }  // namespace autarky

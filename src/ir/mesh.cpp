@@ -3,6 +3,9 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <charconv>
+
+#include "base/words.h"
 
 namespace autarky {
 
@@ -49,6 +52,23 @@ std::string Mesh::to_string() const {
     if (sizes[a] > 1)
       text += fmt::format("{}{}{}", text.empty() ? "" : " ", kAxisNames[a], sizes[a]);
   return text.empty() ? "one rank" : text;
+}
+
+std::optional<Mesh> parse_mesh(std::string_view text) {
+  constexpr std::int64_t kMostRanks = 1 << 30;
+  Mesh mesh;
+  if (text == "one rank") return mesh;
+  std::int64_t ranks = 1;
+  for (const auto& item : split(text, ' ')) {
+    const auto digits = std::min(item.find_first_of("0123456789"), item.size());
+    const auto axis = parse_axis(std::string_view(item).substr(0, digits));
+    int size = 0;
+    std::from_chars(item.data() + digits, item.data() + item.size(), size);
+    if (!axis || size < 2 || (ranks *= size) > kMostRanks) return std::nullopt;
+    mesh.size(*axis) = size;
+  }
+  if (mesh.to_string() != text) return std::nullopt;
+  return mesh;
 }
 
 }  // namespace autarky

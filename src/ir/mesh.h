@@ -29,6 +29,10 @@ struct Mesh {
   // The ranks that differ from `rank` along `axis` only, in order of their index on it.
   std::vector<int> group(int rank, Axis axis) const;
   std::string to_string() const;  // "pp2 dp2 tp2", axes of size 1 left out; "one rank"
+  bool operator==(const Mesh&) const = default;
 };
+
+// The inverse of to_string.
+std::optional<Mesh> parse_mesh(std::string_view text);
 
 }  // namespace autarky

@@ -1,5 +1,7 @@
 #include "ir/op_info.h"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 
 #include "base/error.h"
@@ -15,16 +17,22 @@ DType GradContext::grad_dtype(std::size_t i) const {
 }
 
 std::vector<Type> output_types(const OpInfo& op, const std::any& attrs, Types in) {
+  if (in.empty()) throw InputError(fmt::format("{} has no inputs", op.name));
   const DimRule rule = op.rule(attrs, in);
   const Extents extents = bind_extents(rule, in);
   const auto dtypes = op.out_dtypes(attrs, in);
-  AUTARKY_CHECK(dtypes.size() == rule.out.size(), op.name);
+  if (dtypes.size() != rule.out.size())
+    throw InputError(fmt::format("the rule of {} has a wrong number of results", op.name))
+        .found(std::to_string(rule.out.size()))
+        .wanted(std::to_string(dtypes.size()));
   std::vector<Type> out;
   for (std::size_t i = 0; i < rule.out.size(); ++i) {
     std::vector<Dim> dims;
     for (const auto& d : rule.out[i]) {
       const auto it = extents.find(d.name);
-      AUTARKY_CHECK(it != extents.end(), op.name);
+      if (it == extents.end())
+        throw InputError(
+            fmt::format("dim '{}' of result {} is in no input of {}", d.name, i, op.name));
       dims.push_back({d.name, it->second});
     }
     out.emplace_back(dtypes[i], std::move(dims));

@@ -1,15 +1,13 @@
 // A graph as text, and back.
 #include <fmt/core.h>
 
-#include <algorithm>
-#include <map>
-
-#include "base/error.h"
-#include "base/words.h"
 #include "ir/graph.h"
+#include "ir/scanner.h"
 
 namespace autarky {
 namespace {
+
+constexpr std::string_view kPhaseNames[] = {"forward", "backward"};
 
 std::string list(std::span<const Value> values) {
   std::string text;
@@ -17,105 +15,129 @@ std::string list(std::span<const Value> values) {
   return text;
 }
 
-// Reads one graph, line by line.
 class GraphParser {
  public:
-  GraphParser(std::string_view text, const FindOp& find) : lines_(split(text, '\n')), find_(find) {}
+  // Every value takes more letters to give than one: ids are below the text's length.
+  GraphParser(std::string_view text, const FindOp& find, std::size_t first_line)
+      : most_(std::int64_t(text.size())),
+        lines_(lines_of(text)),
+        find_(find),
+        first_line_(first_line) {}
 
   Graph parse() {
-    for (line_ = 0; line_ < lines_.size(); ++line_) {
-      const auto text = trim(lines_[line_]);
-      if (text.empty() || text == "}") continue;
-      if (text.starts_with("graph ")) graph_.name = trim(text.substr(6, text.size() - 7));
-      else if (text.starts_with("in ")) parse_input(text.substr(3));
-      else if (text.starts_with("out ")) parse_output(text.substr(4));
-      else parse_node(text);
-    }
-    verify(graph_);
+    LineScanner head = line(0);
+    head.expect("graph ");
+    graph_.name = head.word("the graph's name");
+    head.expect(" {");
+    head.end();
+    std::size_t i = 1;
+    for (; i < lines_.size() && lines_[i] != "}"; ++i) parse_line(line(i));
+    LineScanner last = line(i);
+    last.expect("}");
+    if (i + 1 < lines_.size()) line(i + 1).bad("the end of the graph");
+    last.named([&] { verify(graph_); });
     return std::move(graph_);
   }
 
  private:
-  [[noreturn]] void bad(std::string_view why) const {
-    throw InputError(fmt::format("cannot read the graph: {}", why))
-        .at(fmt::format("line {}", line_ + 1))
-        .found(fmt::format("'{}'", trim(lines_[line_])));
+  LineScanner line(std::size_t i) const {
+    return {i < lines_.size() ? lines_[i] : std::string_view(), first_line_ + i};
   }
 
-  Value defined(std::string_view name) const {
-    const auto it = ids_.find(std::string(trim(name)));
-    if (it == ids_.end()) bad("a value is used that no line before defines");
-    return it->second;
+  void parse_line(LineScanner s) {
+    s.expect("  ");
+    if (s.accept("in ")) return parse_input(s);
+    if (s.accept("out ")) return parse_output(s);
+    parse_node(s);
   }
-  Value define(std::string_view name, Type type) {
-    const Value v = graph_.new_value(std::move(type));
-    if (!ids_.emplace(std::string(trim(name)), v).second) bad("a value is defined twice");
+
+  // "%3", given by this line or by one before.
+  Value parse_value(LineScanner& s, bool gives) {
+    s.expect("%");
+    const Value v{int(s.number(0, most_))};
+    const auto id = std::size_t(v.id);
+    if (id >= given_.size()) given_.resize(id + 1), graph_.values.resize(id + 1);
+    const auto found = fmt::format("%{}", id);
+    if (given_[id] && gives) s.bad(found, "a value that no line before gives");
+    if (!given_[id] && !gives) s.bad(found, "a value that a line before gives");
+    given_[id] = true;
+    return v;
+  }
+  Value give(LineScanner& s) {
+    const Value v = parse_value(s, true);
+    s.expect(": ");
+    graph_.type(v) = s.type();
     return v;
   }
 
-  // "kind name %3"; returns the value's text.
-  std::string_view parse_port(std::string_view text, std::string& name, PortKind& kind) const {
-    const auto a = text.find(' ');
-    const auto b = a == text.npos ? a : text.find(' ', a + 1);
-    if (b == text.npos) bad("a port needs kind, name and value");
-    const auto* k =
-        std::find(std::begin(kPortKindNames), std::end(kPortKindNames), text.substr(0, a));
-    if (k == std::end(kPortKindNames)) bad("unknown kind of port");
-    kind = static_cast<PortKind>(k - std::begin(kPortKindNames));
-    name = text.substr(a + 1, b - a - 1);
-    return text.substr(b + 1);
+  Port parse_port(LineScanner& s) {
+    Port port;
+    port.kind = static_cast<PortKind>(s.choice(kPortKindNames));
+    s.expect(" ");
+    port.name = s.word("the port's name");
+    s.expect(" ");
+    return port;
+  }
+  void parse_input(LineScanner& s) {
+    Port port = parse_port(s);
+    port.value = give(s);
+    s.end();
+    graph_.inputs.push_back(std::move(port));
+  }
+  void parse_output(LineScanner& s) {
+    Port port = parse_port(s);
+    port.value = parse_value(s, false);
+    s.end();
+    graph_.outputs.push_back(std::move(port));
   }
 
-  void parse_input(std::string_view text) {
-    std::string name;
-    PortKind kind;
-    const auto value = parse_port(text, name, kind);
-    const auto colon = value.find(": ");
-    if (colon == value.npos) bad("an input needs a type");
-    graph_.inputs.push_back(
-        {name, kind, define(value.substr(0, colon), parse_type(value.substr(colon + 2)))});
-  }
-
-  void parse_output(std::string_view text) {
-    std::string name;
-    PortKind kind;
-    const auto value = parse_port(text, name, kind);
-    graph_.add_output(name, kind, defined(value));
-  }
-
-  // "%3: T, %4: T = op(%1, %2) {attrs} @forward source"
-  void parse_node(std::string_view text) {
+  // "%3: T, %4: T = op(%1, %2) {attributes} @forward source"
+  void parse_node(LineScanner& s) {
     Node node;
-    const auto equals = text.find(" = "), open = text.find('(', equals == text.npos ? 0 : equals);
-    const auto close = text.find(')', open == text.npos ? 0 : open);
-    const auto brace = text.find(" {", close == text.npos ? 0 : close), at = text.rfind("} @");
-    if (equals == text.npos || open == text.npos || close == text.npos || brace == text.npos ||
-        at == text.npos || at < brace)
-      bad("a node reads '%2: type = op(%0, %1) {attributes} @forward source'");
-    node.op = find_(text.substr(equals + 3, open - equals - 3));
-    if (node.op == nullptr) bad("unknown operation");
-    for (const auto& name : split(text.substr(open + 1, close - open - 1), ','))
-      if (!trim(name).empty()) node.in.push_back(defined(name));
-    node.attrs = node.op->parse(text.substr(brace + 2, at - brace - 2));
-    const auto tail = text.substr(at + 3);
-    node.phase = tail.starts_with("backward") ? Phase::backward : Phase::forward;
-    if (const auto space = tail.find(' '); space != tail.npos) node.source = tail.substr(space + 1);
-    for (auto rest = text.substr(0, equals); !rest.empty();) {
-      const auto end = std::min(rest.find(", %"), rest.size());
-      const auto one = rest.substr(0, end);
-      const auto colon = one.find(": ");
-      if (colon == one.npos) bad("a result needs a type");
-      node.out.push_back(define(one.substr(0, colon), parse_type(one.substr(colon + 2))));
-      rest = end == rest.size() ? "" : rest.substr(end + 2);
+    do node.out.push_back(give(s));
+    while (s.accept(", "));
+    s.expect(" = ");
+    const auto name = s.word("an operation");
+    node.op = find_(name);
+    if (node.op == nullptr) s.bad(name, "an operation of the catalog");
+    s.expect("(");
+    if (!s.accept(")")) {
+      do node.in.push_back(parse_value(s, false));
+      while (s.accept(", "));
+      s.expect(")");
     }
+    for (Value in : node.in)
+      for (Value out : node.out)
+        if (in == out) s.bad(fmt::format("%{}", in.id), "a value that a line before gives");
+    node.attrs = parse_attrs(s, *node.op);
+    node.phase = static_cast<Phase>(s.choice(kPhaseNames));
+    if (s.accept(" ")) node.source = s.all();
+    s.end();
+    s.named([&] { verify(graph_, node); });
     graph_.nodes.push_back(std::move(node));
   }
 
-  std::vector<std::string> lines_;
+  std::any parse_attrs(LineScanner& s, const OpInfo& op) {
+    s.expect(" {");
+    const auto left = s.left();
+    std::size_t size = 0;
+    for (bool quoted = false; size < left.size() && (quoted || left[size] != '}'); ++size)
+      if (left[size] == '"') quoted = !quoted;
+    const auto text = left.substr(0, size);
+    std::any attrs = s.named([&] { return op.parse(text); });
+    if (const auto as_printed = op.print(attrs); as_printed != text)
+      s.bad(text, fmt::format("'{}'", as_printed));
+    s.expect(text);
+    s.expect("} @");
+    return attrs;
+  }
+
+  std::int64_t most_;
+  std::vector<std::string_view> lines_;
   const FindOp& find_;
-  std::size_t line_ = 0;
+  std::size_t first_line_;
   Graph graph_;
-  std::map<std::string, Value> ids_;
+  std::vector<bool> given_;
 };
 
 }  // namespace
@@ -130,9 +152,9 @@ std::string print(const Graph& graph) {
     for (Value v : node.out)
       results +=
           fmt::format("{}%{}: {}", results.empty() ? "" : ", ", v.id, to_string(graph.type(v)));
-    text += fmt::format("  {} = {}({}) {{{}}} @{} {}\n", results, node.op->name, list(node.in),
-                        node.op->print(node.attrs),
-                        node.phase == Phase::forward ? "forward" : "backward", node.source);
+    text += fmt::format("  {} = {}({}) {{{}}} @{}{}{}\n", results, node.op->name, list(node.in),
+                        node.op->print(node.attrs), kPhaseNames[std::size_t(node.phase)],
+                        node.source.empty() ? "" : " ", node.source);
   }
   for (const auto& p : graph.outputs)
     text +=
@@ -140,8 +162,8 @@ std::string print(const Graph& graph) {
   return text + "}\n";
 }
 
-Graph parse_graph(std::string_view text, const FindOp& find) {
-  return GraphParser(text, find).parse();
+Graph parse_graph(std::string_view text, const FindOp& find, std::size_t first_line) {
+  return GraphParser(text, find, first_line).parse();
 }
 
 }  // namespace autarky

@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <cctype>
 #include <charconv>
 
 #include "base/error.h"
@@ -81,8 +82,9 @@ std::string to_string(const Type& type) {
 namespace {
 
 [[noreturn]] void bad_type(std::string_view text, std::string_view why) {
-  throw InputError(fmt::format("'{}' is not a value type: {}", text, why))
-      .hint("A type reads like bf16[b4 s16 e64]{s:tp | dp=sum}");
+  throw InputError(fmt::format("cannot read a type: {}", why))
+      .found(fmt::format("'{}'", text))
+      .wanted("a type like 'bf16[b4 s16 e64]{s:tp | dp=sum}'");
 }
 
 void parse_split(std::string_view item, Type& type, std::string_view whole) {
@@ -106,13 +108,19 @@ void parse_partial(std::string_view item, Type& type, std::string_view whole) {
 }
 
 std::vector<Dim> parse_dims(std::string_view text, std::string_view whole) {
+  constexpr std::int64_t kMostElements = std::int64_t(1) << 48;
+  std::int64_t elements = 1;
   std::vector<Dim> dims;
   for (const auto& item : split(text, ' ')) {
     if (item.empty()) continue;
     Dim d{item[0], 0};
     const char* end = item.data() + item.size();
-    if (std::from_chars(item.data() + 1, end, d.extent).ptr != end || item.size() < 2)
+    const auto [stop, error] = std::from_chars(item.data() + 1, end, d.extent);
+    if (stop != end || error != std::errc() || d.extent < 1 ||
+        !std::isalpha(static_cast<unsigned char>(d.name)))
       bad_type(whole, "bad dim");
+    if (d.extent > kMostElements / elements) bad_type(whole, "too many elements");
+    elements *= d.extent;
     dims.push_back(d);
   }
   return dims;

@@ -13,7 +13,28 @@ namespace {
       .at(fmt::format("block {}, {} ({})", graph.name, node.op->name, node.source));
 }
 
-void verify_types(const Graph& graph, const Node& node) {
+[[noreturn]] void broken(const Graph& graph, std::string_view why) {
+  throw Error(fmt::format("the graph is broken: {}", why)).at("block " + graph.name);
+}
+
+void verify_names(const Graph& graph) {
+  if (!is_word(graph.name)) broken(graph, "its name is not a word");
+  for (const auto* ports : {&graph.inputs, &graph.outputs}) {
+    std::set<std::string_view> names;
+    for (const auto& p : *ports) {
+      if (!is_word(p.name)) broken(graph, fmt::format("port name '{}' is not a word", p.name));
+      if (!names.insert(p.name).second) broken(graph, fmt::format("two ports '{}'", p.name));
+    }
+  }
+}
+
+}  // namespace
+
+bool is_word(std::string_view name) {
+  return !name.empty() && name.find_first_of(" \t\r\n(),;:") == name.npos;
+}
+
+void verify(const Graph& graph, const Node& node) {
   std::vector<Type> in;
   for (Value v : node.in) in.push_back(whole_type(graph.type(v)));
   const auto out = output_types(*node.op, node.attrs, in);
@@ -25,24 +46,24 @@ void verify_types(const Graph& graph, const Node& node) {
                          to_string(graph.type(node.out[i])), to_string(out[i])));
 }
 
-}  // namespace
-
 void verify(const Graph& graph) {
-  std::set<int> defined;
+  verify_names(graph);
+  std::set<int> given;
   for (const auto& p : graph.inputs)
-    if (!defined.insert(p.value.id).second)
-      throw Error(fmt::format("block {}: two inputs give one value", graph.name));
+    if (!given.insert(p.value.id).second)
+      broken(graph, fmt::format("input {} gives %{} again", p.name, p.value.id));
   for (const auto& node : graph.nodes) {
     for (Value v : node.in)
-      if (!defined.contains(v.id))
+      if (!given.contains(v.id))
         broken(graph, node, fmt::format("%{} is used before it is made", v.id));
     for (Value v : node.out)
-      if (!defined.insert(v.id).second) broken(graph, node, fmt::format("%{} is made twice", v.id));
-    verify_types(graph, node);
+      if (!given.insert(v.id).second) broken(graph, node, fmt::format("%{} is made twice", v.id));
+    verify(graph, node);
   }
   for (const auto& p : graph.outputs)
-    if (!defined.contains(p.value.id))
-      throw Error(fmt::format("block {}: output {} is never made", graph.name, p.name));
+    if (!given.contains(p.value.id)) broken(graph, fmt::format("output {} is never made", p.name));
+  for (int v = 0; v < int(graph.values.size()); ++v)
+    if (!given.contains(v)) broken(graph, fmt::format("no port and no node gives %{}", v));
 }
 
 }  // namespace autarky

@@ -17,7 +17,7 @@ struct BiasGrad {
   static DimRule rule(const Attrs& a, Types in) {
     const auto names = dim_names(in[0]);
     return dim_rule(
-        names + " -> " + names.substr(std::min(names.size(), std::size_t(2 * a.leading))), 1);
+        names + " -> " + names.substr(std::min(names.size(), 2 * std::size_t(a.leading))), 1);
   }
   static std::vector<DType> out_dtypes(const Attrs& a, Types) { return {a.out}; }
   static std::vector<std::vector<int>> linear(const Attrs&, std::size_t) { return {{0}}; }
@@ -38,7 +38,8 @@ struct AddBias {
   // x [.. f], bias [f] -> [.. f]; not linear in x: on a partial sum the bias would be added tp
   // times
   static DimRule rule(const Attrs&, Types in) {
-    return dim_rule(dim_names(in[0]) + ", " + dim_names(in[1]) + " -> " + dim_names(in[0]), 1);
+    return dim_rule(dim_names(in[0]) + ", " + dim_names(input(in, 1)) + " -> " + dim_names(in[0]),
+                    1);
   }
   static std::vector<Grad> grad(const Attrs&, GradContext& c) {
     const auto leading = c.graph.type(c.in[0]).dims.size() - c.graph.type(c.in[1]).dims.size();

@@ -69,7 +69,7 @@ struct Embedding {
   struct Attrs : NoAttrs {};
   // ids [b s], table [v e] -> [b s e]
   static DimRule rule(const Attrs&, Types in) {
-    return dim_rule("b s, " + dim_names(in[1]) + " -> one: b s e");
+    return dim_rule("b s, " + dim_names(input(in, 1)) + " -> one: b s e");
   }
   static std::vector<DType> out_dtypes(const Attrs&, Types in) { return {in[1].dtype}; }
   static std::vector<Grad> grad(const Attrs&, GradContext& c) {

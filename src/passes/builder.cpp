@@ -4,8 +4,7 @@
 
 #include "base/error.h"
 #include "ops/movement.h"
-#include "passes/memory.h"
-#include "passes/schedule.h"
+#include "passes/verify.h"
 
 namespace autarky {
 namespace {
@@ -113,12 +112,16 @@ void ProgramBuilder::borrow() {
                  b.kind == BufferKind::constant;
 }
 
-Program ProgramBuilder::finish(
-    const std::function<std::int64_t(const Node&, Types, Types)>& scratch) {
-  connect(program_);
+void ProgramBuilder::each_block(const std::function<std::vector<Graph>(Graph)>& pass) {
+  std::vector<Block> made;
+  for (auto& block : program_.blocks)
+    for (auto& graph : pass(std::move(block.graph))) made.push_back({std::move(graph), {}});
+  program_.blocks = std::move(made);
+}
+
+void ProgramBuilder::end_pass(Pass pass) {
+  program_.after = pass;
   verify(program_);
-  plan_memory(program_, scratch);
-  return std::move(program_);
 }
 
 }  // namespace autarky

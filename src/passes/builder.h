@@ -3,7 +3,8 @@
 #include <map>
 #include <string>
 
-#include "passes/program.h"
+#include "passes/memory.h"
+#include "passes/schedule.h"
 
 namespace autarky {
 
@@ -22,6 +23,11 @@ class ProgramBuilder {
 
   int add_block(Graph graph);
   const Graph& graph(int block) const { return program_.blocks[std::size_t(block)].graph; }
+  int find_block(std::string_view name) const { return program_.find_block(name); }
+  // Every block becomes those that `pass` makes of it, in the same order.
+  void each_block(const std::function<std::vector<Graph>(Graph)>& pass);
+  // Verifies what has been made so far: called after every pass.
+  void end_pass(Pass pass);
   // A block without nodes is not called. Ports not in scope.bound: param `<port>` ->
   // "<scope>.<port>"; grad "grad.<p>" -> "grad.<scope>.<p>" (depth d: "grad.<d>.<scope>.<p>");
   // saved -> "<scope>.<port>.<m>"; data ->
@@ -34,7 +40,9 @@ class ProgramBuilder {
   int share(const std::string& name, const Type& type, const std::string& memory_of);
   // Marks weights, caches and constants as lying in another session's memory.
   void borrow();
-  Program finish(const std::function<std::int64_t(const Node&, Types, Types)>& scratch);
+  void connect_calls() { connect(program_); }
+  void plan(const ScratchBytes& scratch) { plan_memory(program_, scratch); }
+  Program take() { return std::move(program_); }
 
  private:
   int bind(const Port& port, const Type& type, const Scope& scope);

@@ -6,47 +6,22 @@
 #include <bit>
 
 #include "base/error.h"
-#include "ops/accumulate.h"
-#include "ops/exact_sum.h"
-#include "ops/movement.h"
 #include "passes/autodiff.h"
 #include "passes/builder.h"
 #include "passes/fuse.h"
 #include "passes/step_blocks.h"
+#include "passes/verify.h"
 
 namespace autarky {
 namespace {
-
-Graph movement_block(const std::string& name, const Type& type, bool send, std::int64_t step) {
-  Graph g;
-  g.name = name;
-  const Value x = g.add_input("x", PortKind::activation, type);
-  if (send) {
-    apply<Send>(g, {step}, {x});
-  } else {
-    const Value y = apply<Receive>(g, {step}, {x});
-    g.type(y).layout = type.layout;
-    g.add_output("x", PortKind::activation, y);
-  }
-  return g;
-}
-
-// The losses per token of a graph become a sum of digits over micro-batches.
-void sum_losses(Graph& head) {
-  const Value losses = head.find_output("loss")->value;
-  std::erase_if(head.outputs, [](const Port& p) { return p.name == "loss"; });
-  head.phase = Phase::forward;
-  const Value digits =
-      head.add_input("loss.digits", PortKind::scalar, Type(DType::i64, {{'z', Digits::kCount}}));
-  const Value sum = apply<ExactSum>(head, {}, {losses});
-  head.add_output("loss.digits", PortKind::scalar, apply<Accumulate>(head, {}, {digits, sum}));
-}
 
 // The compiled blocks of one part of the model.
 struct Part {
   int forward = -1, backward = -1, backward_first = -1;
   std::vector<ParamPort> params;
 };
+
+bool is_head(const Graph& graph) { return graph.name == "head"; }
 
 class StepCompiler {
  public:
@@ -66,12 +41,14 @@ class StepCompiler {
   }
 
   Program run() {
-    compile_parts();
-    zero();
-    for (const Slot& slot : stage_order(o_.schedule, stages_, stage_, o_.microbatches))
-      slot.forward ? forward(slot.microbatch) : backward(slot.microbatch);
-    finish();
-    return builder_.finish(o_.scratch);
+    constexpr void (StepCompiler::*kPasses[])() = {
+        &StepCompiler::autodiff,    &StepCompiler::partition_blocks, &StepCompiler::recompute,
+        &StepCompiler::fuse_blocks, &StepCompiler::schedule,         &StepCompiler::memory};
+    for (std::size_t pass = 0; pass <= std::size_t(o_.last_pass); ++pass) {
+      (this->*kPasses[pass])();
+      builder_.end_pass(static_cast<Pass>(pass));
+    }
+    return builder_.take();
   }
 
  private:
@@ -79,54 +56,107 @@ class StepCompiler {
   bool last_stage() const { return stage_ == stages_ - 1; }
   static std::string layer_scope(int layer) { return fmt::format("layer.{}", layer); }
 
-  Part compile_part(const Graph& model, bool is_head) {
-    Graph joint = differentiate(model);
-    if (is_head) sum_losses(joint);
-    joint = partition(joint, o_.rules, o_.mesh);
-    // The loss's gradient is data: the host fills it before the step for every micro-batch.
-    for (auto& p : joint.inputs)
-      if (is_head && p.name == "dloss") p.kind = PortKind::data;
-    Part part;
-    for (const auto& p : joint.inputs)
-      if (const Port* grad = joint.find_input("grad." + p.name); grad && p.kind == PortKind::param)
-        part.params.push_back({p.name, joint.type(p.value), joint.type(grad->value),
-                               !model_.undecayed.contains(p.name)});
-    if (is_head) {
-      // The stages without a head hold zeros.
-      for (const Port* digits : {joint.find_input("loss.digits"), joint.find_output("loss.digits")})
-        if (pipelined()) joint.type(digits->value).layout.add_partial({Axis::pp, Combine::sum});
-      loss_digits_ = joint.type(joint.find_input("loss.digits")->value);
-    }
-    ForwardBackward parts{{}, joint};
-    if (is_head) {
-      parts.backward.name = joint.name + ".FB";
-    } else {
-      parts = cut(joint, o_.recompute);
-      fuse(parts.forward);
-      part.forward = builder_.add_block(parts.forward);
-    }
-    Graph first = without_accumulation(parts.backward);
-    fuse(first);
-    part.backward_first = builder_.add_block(std::move(first));
-    fuse(parts.backward);
-    part.backward = builder_.add_block(std::move(parts.backward));
-    return part;
+  static std::vector<Graph> one(Graph graph) {
+    std::vector<Graph> list;
+    list.push_back(std::move(graph));
+    return list;
   }
 
-  void compile_parts() {
-    if (model_.tied()) {
-      builder_.rename("head." + model_.tied_head, "embed." + model_.tied_embed);
+  void autodiff() {
+    if (first_stage()) builder_.add_block(model_.embed);
+    builder_.add_block(model_.layer);
+    if (last_stage()) builder_.add_block(model_.head);
+    builder_.each_block([](const Graph& forward) {
+      Graph joint = differentiate(forward);
+      if (is_head(joint)) sum_losses(joint);
+      return one(std::move(joint));
+    });
+  }
+
+  void partition_blocks() {
+    builder_.each_block([&](const Graph& joint) {
+      Graph parted = partition(joint, o_.rules, o_.mesh);
+      if (is_head(parted)) open_head(parted);
+      part_of(parted.name).params = param_ports(parted);
+      return one(std::move(parted));
+    });
+  }
+
+  void open_head(Graph& head) {
+    // The loss's gradient is data: the host fills it before the step for every micro-batch.
+    for (auto& p : head.inputs)
+      if (p.name == "dloss") p.kind = PortKind::data;
+    // The stages without a head hold zeros.
+    for (const Port* digits : {head.find_input("loss.digits"), head.find_output("loss.digits")})
+      if (pipelined()) head.type(digits->value).layout.add_partial({Axis::pp, Combine::sum});
+    loss_digits_ = head.type(head.find_input("loss.digits")->value);
+  }
+
+  std::vector<ParamPort> param_ports(const Graph& joint) const {
+    std::vector<ParamPort> params;
+    for (const auto& p : joint.inputs)
+      if (const Port* grad = joint.find_input("grad." + p.name); grad && p.kind == PortKind::param)
+        params.push_back({p.name, joint.type(p.value), joint.type(grad->value),
+                          !model_.undecayed.contains(p.name)});
+    return params;
+  }
+
+  // The head's forward and backward run at once.
+  void recompute() {
+    builder_.each_block([&](Graph joint) {
+      if (is_head(joint)) {
+        joint.name += ".FB";
+        return one(std::move(joint));
+      }
+      ForwardBackward parts = cut(joint, o_.recompute);
+      std::vector<Graph> both = one(std::move(parts.forward));
+      both.push_back(std::move(parts.backward));
+      return both;
+    });
+  }
+
+  void fuse_blocks() {
+    builder_.each_block([](Graph graph) {
+      std::vector<Graph> made;
+      if (!graph.name.ends_with(".F")) made.push_back(without_accumulation(graph));
+      made.push_back(std::move(graph));
+      for (Graph& g : made) fuse(g);
+      return made;
+    });
+  }
+
+  Part& part_of(std::string_view name) {
+    return name == "embed" ? embed_ : name == "layer" ? layer_ : head_;
+  }
+
+  void find_parts() {
+    for (const std::string name : {"embed", "layer", "head"}) {
+      const std::string backward = name + (name == "head" ? ".FB" : ".B");
+      part_of(name).forward = builder_.find_block(name + ".F");
+      part_of(name).backward = builder_.find_block(backward);
+      part_of(name).backward_first = builder_.find_block(backward + ".first");
     }
-    if (first_stage()) embed_ = compile_part(model_.embed, false);
-    layer_ = compile_part(model_.layer, false);
-    if (last_stage()) head_ = compile_part(model_.head, true);
-    if (stages_ > 1) {
-      if (!last_stage()) loss_digits_ = loss_layout_of_last_stage();
-      send_next_ = builder_.add_block(movement_block("send.y", border_, true, 1));
-      receive_ = builder_.add_block(movement_block("receive.x", border_, false, -1));
-      send_back_ = builder_.add_block(movement_block("send.dx", border_, true, -1));
-      receive_back_ = builder_.add_block(movement_block("receive.dy", border_, false, 1));
-    }
+  }
+
+  void schedule() {
+    find_parts();
+    if (model_.tied()) builder_.rename("head." + model_.tied_head, "embed." + model_.tied_embed);
+    if (pipelined()) add_movements();
+    zero();
+    for (const Slot& slot : stage_order(o_.schedule, stages_, stage_, o_.microbatches))
+      slot.forward ? forward(slot.microbatch) : backward(slot.microbatch);
+    finish();
+    builder_.connect_calls();
+  }
+
+  void memory() { builder_.plan(o_.scratch); }
+
+  void add_movements() {
+    if (!last_stage()) loss_digits_ = loss_layout_of_last_stage();
+    send_next_ = builder_.add_block(movement_block("send.y", border_, true, 1));
+    receive_ = builder_.add_block(movement_block("receive.x", border_, false, -1));
+    send_back_ = builder_.add_block(movement_block("send.dx", border_, true, -1));
+    receive_back_ = builder_.add_block(movement_block("receive.dy", border_, false, 1));
   }
 
   // Stages without the head still take part in adding the losses.
@@ -205,10 +235,13 @@ class StepCompiler {
     return scope.substr(0, scope.find('.'));
   }
 
+  // The block of that name, made if it is new.
   template <class Make>
   int cached(const std::string& key, Make&& make) {
-    const auto it = block_cache_.find(key);
-    return it != block_cache_.end() ? it->second : block_cache_[key] = builder_.add_block(make());
+    if (const int known = builder_.find_block(key); known >= 0) return known;
+    Graph graph = make();
+    graph.name = key;
+    return builder_.add_block(std::move(graph));
   }
 
   // In the order of the backward pass.
@@ -338,7 +371,6 @@ class StepCompiler {
   Part embed_, layer_, head_;
   Type border_, loss_digits_;
   int send_next_ = -1, receive_ = -1, send_back_ = -1, receive_back_ = -1;
-  std::map<std::string, int> block_cache_;
 };
 
 }  // namespace
@@ -349,6 +381,14 @@ std::pair<int, int> stage_layers(int layers, int stages, int stage) {
 
 Program compile_step(const ModelGraphs& model, const StepOptions& options, int stage) {
   return StepCompiler(model, options, stage).run();
+}
+
+std::vector<Program> compile_stages(const ModelGraphs& model, const StepOptions& options) {
+  std::vector<Program> stages;
+  for (int s = 0; s < options.mesh.size(Axis::pp); ++s)
+    stages.push_back(compile_step(model, options, s));
+  if (options.last_pass >= Pass::schedule) verify_stages(stages);
+  return stages;
 }
 
 }  // namespace autarky

@@ -25,6 +25,7 @@ struct StepOptions {
   bool update = true;    // false: stops at the reduced gradients
   bool borrow = false;   // forward only: weights, caches and constants are another session's
   OptimizerOptions optimizer;
+  Pass last_pass = Pass::memory;  // of compile_step: to see what an earlier pass makes
   ScratchBytes scratch = [](const Node&, Types, Types) { return std::int64_t(0); };
 };
 
@@ -36,6 +37,8 @@ std::pair<int, int> stage_layers(int layers, int stages, int stage);
 // "<block>.<port>" with block "embed", "layer.<i>" or "head", and with the prefixes "master.",
 // "grad.", "m.", "v."; "loss.sum" (digits) and "clip" (factor, norm).
 Program compile_step(const ModelGraphs& model, const StepOptions& options, int stage);
+// The programs of all stages, which fit together.
+std::vector<Program> compile_stages(const ModelGraphs& model, const StepOptions& options);
 
 // Forward only: for each micro-batch what the head gives, in "<its port>.<m>": "loss.<m>" or
 // "logits.<m>".

@@ -14,6 +14,7 @@ Program compile_forward(const ModelGraphs& model, const StepOptions& o, int stag
     return builder.add_block(std::move(g));
   };
   const int embed = block(model.embed), layer = block(model.layer), head = block(model.head);
+  builder.end_pass(Pass::partition);
   const Port result = builder.graph(head).outputs.front();
   const Type result_type = builder.graph(head).type(result.value);
   const auto act = [](int border, int m) { return fmt::format("act.{}.{}", border, m); };
@@ -27,7 +28,11 @@ Program compile_forward(const ModelGraphs& model, const StepOptions& o, int stag
     builder.call(head, {"head", -1, m, 0, {{"x", act(model.layers, m)}, {result.name, name}}});
   }
   if (o.borrow) builder.borrow();
-  return builder.finish(o.scratch);
+  builder.connect_calls();
+  builder.end_pass(Pass::schedule);
+  builder.plan(o.scratch);
+  builder.end_pass(Pass::memory);
+  return builder.take();
 }
 
 }  // namespace autarky

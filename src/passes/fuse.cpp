@@ -80,6 +80,7 @@ void fuse_cross_entropy(Graph& graph) {
 void fuse(Graph& graph) {
   fuse_cross_entropy(graph);
   fuse_accumulation(graph);
+  remove_unused(graph);
 }
 
 }  // namespace autarky

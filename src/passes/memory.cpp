@@ -7,14 +7,13 @@
 namespace autarky {
 namespace {
 
-constexpr std::int64_t kAlign = 64;
-std::int64_t align(std::int64_t n) { return (n + kAlign - 1) / kAlign * kAlign; }
+std::int64_t align(std::int64_t n) { return (n + kMemoryAlign - 1) / kMemoryAlign * kMemoryAlign; }
 
 // Free ranges of a frame; takes the lowest that fits, grows at the end.
 class FreeList {
  public:
   std::int64_t take(std::int64_t bytes) {
-    bytes = std::max(align(bytes), kAlign);
+    bytes = std::max(align(bytes), kMemoryAlign);
     for (auto it = free_.begin(); it != free_.end(); ++it) {
       if (it->second < bytes) continue;
       const auto offset = it->first, rest = it->second - bytes;
@@ -31,7 +30,7 @@ class FreeList {
     return offset;
   }
   void give(std::int64_t offset, std::int64_t bytes) {
-    bytes = std::max(align(bytes), kAlign);
+    bytes = std::max(align(bytes), kMemoryAlign);
     auto it = free_.emplace(offset, bytes).first;
     if (const auto next = std::next(it);
         next != free_.end() && it->first + it->second == next->first) {
@@ -152,7 +151,7 @@ void place_slots(Program& program) {
   std::map<std::int64_t, std::vector<Used>> classes;
   std::int64_t end = program.static_bytes;
   for (Buffer* b : moving) {
-    const auto bytes = std::max(align(b->bytes), kAlign);
+    const auto bytes = std::max(align(b->bytes), kMemoryAlign);
     auto& slots = classes[bytes];
     auto it =
         std::find_if(slots.begin(), slots.end(), [&](const Used& u) { return u.last < b->first; });

@@ -1,4 +1,4 @@
-// A program: the blocks and calls of one training step for one kind of rank.
+// A program: the blocks and calls of one training step for one kind of rank. verify.h checks it.
 #pragma once
 #include <functional>
 #include <map>
@@ -20,10 +20,17 @@ std::string queue_name(Queue q);
 // The queue a node runs in.
 Queue queue_of(const Node& node);
 
+// The passes in the order in which they run.
+enum class Pass : std::uint8_t { autodiff, partition, recompute, fuse, schedule, memory };
+inline constexpr std::string_view kPassNames[] = {"autodiff", "partition", "recompute",
+                                                  "fuse",     "schedule",  "memory"};
+constexpr std::string_view pass_name(Pass p) { return kPassNames[std::size_t(p)]; }
+std::optional<Pass> parse_pass(std::string_view name);
+
 // Where the values inside a block lie, relative to the block's frame.
 struct Frame {
   std::map<int, std::int64_t> offsets;  // by value
-  std::vector<std::int64_t> scratch;    // of each node's kernel; -1: none
+  std::vector<std::int64_t> scratch;    // of each node's kernel; -1: none. Empty: not planned yet
   std::int64_t bytes = 0;
 };
 
@@ -73,7 +80,8 @@ struct Call {
 struct Program {
   std::string name;
   Mesh mesh;
-  int stage = 0;  // index on the pp axis: what makes a kind of rank
+  int stage = 0;              // index on the pp axis: what makes a kind of rank
+  Pass after = Pass::memory;  // the last pass that has run; before schedule there are blocks only
   std::vector<Block> blocks;
   std::vector<Call> calls;
   std::vector<Buffer> buffers;
@@ -82,13 +90,12 @@ struct Program {
 
   std::int64_t arena_bytes() const { return static_bytes + slot_bytes + frame_bytes; }
   int find_buffer(std::string_view name) const;  // -1: none
+  int find_block(std::string_view name) const;   // -1: none
   std::map<std::string_view, std::int64_t> bytes_by_kind() const;
 };
 
-// Every call fills its block's ports with buffers of the ports' types, waits name earlier calls,
-// and backward calls of a layer come in rising micro-batch order. Throws Error.
-void verify(const Program& program);
-
 std::string print(const Program& program);
+// The inverse of print; the program is verified. InputError names the line.
+Program parse_program(std::string_view text);
 
 }  // namespace autarky

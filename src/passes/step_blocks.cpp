@@ -8,7 +8,9 @@
 #include "base/error.h"
 #include "ops/accumulate.h"
 #include "ops/adamw.h"
+#include "ops/exact_sum.h"
 #include "ops/fill.h"
+#include "ops/movement.h"
 #include "passes/convert.h"
 
 namespace autarky {
@@ -49,6 +51,26 @@ Graph without_accumulation(const Graph& backward) {
            });
   });
   return first;
+}
+
+Graph movement_block(const std::string& name, const Type& type, bool send, std::int64_t step) {
+  Graph g;
+  g.name = name;
+  const Value x = g.add_input("x", PortKind::activation, type);
+  const Value y = send ? apply<Send>(g, {step}, {x}) : apply<Receive>(g, {step}, {x});
+  g.type(y).layout = type.layout;
+  if (!send) g.add_output("x", PortKind::activation, y);
+  return g;
+}
+
+void sum_losses(Graph& head) {
+  const Value losses = head.find_output("loss")->value;
+  std::erase_if(head.outputs, [](const Port& p) { return p.name == "loss"; });
+  head.phase = Phase::forward;
+  const Value digits =
+      head.add_input("loss.digits", PortKind::scalar, Type(DType::i64, {{'z', Digits::kCount}}));
+  const Value sum = apply<ExactSum>(head, {}, {losses});
+  head.add_output("loss.digits", PortKind::scalar, apply<Accumulate>(head, {}, {digits, sum}));
 }
 
 Graph combine_block(const std::vector<ParamPort>& params) {

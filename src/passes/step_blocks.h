@@ -15,6 +15,11 @@ struct ParamPort {
 // B of a micro-batch that opens a lane: its gradients are not added but written.
 Graph without_accumulation(const Graph& backward);
 
+// The head's losses per token become a sum of digits over micro-batches.
+void sum_losses(Graph& head);
+// One send or receive of `type` at a stage's border; step: Send::Attrs.
+Graph movement_block(const std::string& name, const Type& type, bool send, std::int64_t step);
+
 // grad.<p> = grad.<p> + right.<p>: two lanes' sums become one.
 Graph combine_block(const std::vector<ParamPort>& params);
 // reduced.<p> = grad.<p> with its partials resolved (data parallel and others), in place.
