@@ -129,7 +129,7 @@ constexpr std::string_view kSmall = R"(program tiny.step on one rank, stage 0, a
 graph a.F {
   in activation x %0: f32[b4 e8]
   in param w %1: f32[f8 e8]
-  %2: f32[b4 f8] = contract(%0, %1) {spec="b e, f e -> b f" out=f32 accumulate=false} @forward here.cpp:1
+  %2: f32[b4 f8] = contract(%0, %1) {spec="b e, f e -> b f" out=f32 accumulate=false} @forward m.h:1
   %3: f32[b4 f8] = add(%2, %2) {} @forward
   out activation y %3
 }
@@ -148,7 +148,7 @@ memory: static 384 + slots 128 + frame 192 = 704 bytes
 TEST(ProgramText, ReadsWhatADocumentShows) {
   const Program p = parse_program(kSmall);
   EXPECT_EQ(print(p), kSmall);
-  EXPECT_EQ(p.blocks[0].graph.nodes[0].source, "here.cpp:1");
+  EXPECT_EQ(p.blocks[0].graph.nodes[0].source, "m.h:1");
   EXPECT_EQ(p.blocks[0].frame.scratch, (std::vector<std::int64_t>{-1, 128}));
   EXPECT_EQ(p.buffers[2].same_as, 1);
 }
@@ -158,58 +158,59 @@ struct Mistake {
   std::string_view line, wanted;  // of the message
 };
 
+const Mistake kMistakes[] = {
+    {"program tiny", "program (tiny", "line 1: ", "wanted the program's name"},
+    {"one rank", "tp1", "line 1: cannot read the program; found 'tp1'", "wanted a mesh like"},
+    {"stage 0", "stage 1", "line 1: ", "wanted a whole number from 0 to 0"},
+    {"after memory", "after lunch", "found 'lunch'", "wanted one of autodiff, partition"},
+    {"graph a.F {", "graph a.F", "line 2: ", "wanted ' {'"},
+    {"in activation x", "in thing x", "line 3: ", "found 'thing', wanted one of activation"},
+    {"f32[b4 e8]", "f33[b4 e8]", "line 3: cannot read a type: unknown element type", "f33"},
+    {"b4 e8", "b4 e99999999999999999999", "line 3: cannot read a type: bad dim", "wanted"},
+    {"b4 e8", "b4 e0", "line 3: cannot read a type: bad dim", "wanted a type like"},
+    {"b4 e8", "b99999999 e99999999", "line 3: cannot read a type: too many elements", ""},
+    {"%1: f32[f8 e8]", "%0: f32[f8 e8]", "line 4: cannot read the program; found '%0'",
+     "wanted a value that no line before gives"},
+    {"%1: f32[f8 e8]", "%99999999: f32[f8 e8]", "line 4: ", "wanted a whole number from 0 to"},
+    {"contract(", "contrast(", "line 5: cannot read the program; found 'contrast'",
+     "wanted an operation of the catalog"},
+    {"contract(%0, %1)", "contract(%0, %7)",
+     "line 5: ", "found '%7', wanted a value that a line before gives"},
+    {"contract(%0, %1)", "contract(%0)", "line 5: wrong number of inputs; found 1", "wanted 2"},
+    {"contract(%0, %1)", "contract()", "line 5: contract has no inputs", ""},
+    {"f e -> b f", "f e -> b q", "line 5: dim 'q' of result 0 is in no input of contract", ""},
+    {"f e -> b f", "f e to b f", "line 5: cannot read a dimension rule", "wanted"},
+    {"out=f32 ", "", "line 5: attribute 'out' is missing", "found"},
+    {"out=f32 ", "out=f32 in=f32 ", "line 5: ", "out=f32 accumulate=false'"},
+    {"accumulate=false", "accumulate=no", "line 5: cannot read an attribute; found 'no'",
+     "wanted true or false"},
+    {"@forward m.h", "@onward m.h", "line 5: ", "found 'onward', wanted one of forward"},
+    {"%2: f32[b4 f8]", "%2: f32[b4 f9]", "line 5: block a.F, contract (m.h:1): the graph",
+     "result 0 is f32[b4 f9], but the rule says f32[b4 f8]"},
+    {"%3: f32[b4 f8]", "%4: f32[b4 f8]", "line 7: ", "wanted a value that a line before gives"},
+    {"}\nframe", "frame", "line 8: ", "wanted"},
+    {"frame of a.F", "frame of b.F", "line 9: ", "found 'b.F', wanted a block of a line before"},
+    {"  %2 at 0", "  %9 at 0", "line 10: ", "wanted a whole number from 0 to 3"},
+    {"  %2 at 0", "  %2 at 128", "frame of a.F: the memory plan is broken", "%2 ends at 256"},
+    {"  %2 at 0\n", "", "frame of a.F: the memory plan is broken", "%2 has no place"},
+    {"node 1 at", "node 2 at", "line 11: ", "wanted a whole number from 0 to 1"},
+    {", data,", ", dates,", "line 13: ", "wanted a kind of buffer: parameters, master weights"},
+    {"at 0, calls 0..0", "at 0, calls 1..0", "line 13: ", "wanted a whole number from 1 to"},
+    {"buffer w.again", "buffer w", "line 15: cannot read the program; found 'w'",
+     "wanted a name that no buffer before has"},
+    {"memory of w", "memory of z", "line 15: ", "found 'z', wanted a buffer of a line before"},
+    {"at 384, calls", "at 320, calls", "buffer y: the memory plan is broken", "320 .. 448"},
+    {"call 0: ", "call 1: ", "line 17: ", "wanted a whole number from 0 to 0"},
+    {"on compute", "on fire", "line 17: ", "found 'fire', wanted compute or an axis"},
+    {"(x, w)", "(x)", "line 17: call 0 (a.F): the calls are broken", "2 ports have 1 buffers"},
+    {"(x, w)", "(w, x)", "line 17: call 0 (a.F): the calls are broken",
+     "port x is f32[b4 e8], its buffer w is f32[f8 e8]"},
+    {"-> (y)", "-> (y) after 0", "line 17: ", "wanted a whole number from 0 to -1"},
+    {"= 704", "= 705", "line 18: ", "found '705 bytes', wanted a whole number from 704 to 704"},
+    {"bytes\n", "bytes\nmore\n", "", ""}};
+
 TEST(ProgramText, AMistakeIsNamedWithItsLineAndWhatWasWanted) {
-  const Mistake mistakes[] = {
-      {"program tiny", "program (tiny", "line 1: ", "wanted the program's name"},
-      {"one rank", "tp1", "line 1: cannot read the program; found 'tp1'", "wanted a mesh like"},
-      {"stage 0", "stage 1", "line 1: ", "wanted a whole number from 0 to 0"},
-      {"after memory", "after lunch", "found 'lunch'", "wanted one of autodiff, partition"},
-      {"graph a.F {", "graph a.F", "line 2: ", "wanted ' {'"},
-      {"in activation x", "in thing x", "line 3: ", "found 'thing', wanted one of activation"},
-      {"f32[b4 e8]", "f33[b4 e8]", "line 3: cannot read a type: unknown element type", "f33"},
-      {"b4 e8", "b4 e99999999999999999999", "line 3: cannot read a type: bad dim", "wanted"},
-      {"b4 e8", "b4 e0", "line 3: cannot read a type: bad dim", "wanted a type like"},
-      {"b4 e8", "b99999999 e99999999", "line 3: cannot read a type: too many elements", ""},
-      {"%1: f32[f8 e8]", "%0: f32[f8 e8]", "line 4: cannot read the program; found '%0'",
-       "wanted a value that no line before gives"},
-      {"%1: f32[f8 e8]", "%99999999: f32[f8 e8]", "line 4: ", "wanted a whole number from 0 to"},
-      {"contract(", "contrast(", "line 5: cannot read the program; found 'contrast'",
-       "wanted an operation of the catalog"},
-      {"contract(%0, %1)", "contract(%0, %7)",
-       "line 5: ", "found '%7', wanted a value that a line before gives"},
-      {"contract(%0, %1)", "contract(%0)", "line 5: wrong number of inputs; found 1", "wanted 2"},
-      {"contract(%0, %1)", "contract()", "line 5: contract has no inputs", ""},
-      {"f e -> b f", "f e -> b q", "line 5: dim 'q' of result 0 is in no input of contract", ""},
-      {"f e -> b f", "f e to b f", "line 5: cannot read a dimension rule", "wanted"},
-      {"out=f32 ", "", "line 5: attribute 'out' is missing", "found"},
-      {"out=f32 ", "out=f32 in=f32 ", "line 5: ", "out=f32 accumulate=false'"},
-      {"accumulate=false", "accumulate=no", "line 5: cannot read an attribute; found 'no'",
-       "wanted true or false"},
-      {"@forward here", "@onward here", "line 5: ", "found 'onward', wanted one of forward"},
-      {"%2: f32[b4 f8]", "%2: f32[b4 f9]", "line 5: block a.F, contract (here.cpp:1): the graph",
-       "result 0 is f32[b4 f9], but the rule says f32[b4 f8]"},
-      {"%3: f32[b4 f8]", "%4: f32[b4 f8]", "line 7: ", "wanted a value that a line before gives"},
-      {"}\nframe", "frame", "line 8: ", "wanted"},
-      {"frame of a.F", "frame of b.F", "line 9: ", "found 'b.F', wanted a block of a line before"},
-      {"  %2 at 0", "  %9 at 0", "line 10: ", "wanted a whole number from 0 to 3"},
-      {"  %2 at 0", "  %2 at 128", "frame of a.F: the memory plan is broken", "%2 ends at 256"},
-      {"  %2 at 0\n", "", "frame of a.F: the memory plan is broken", "%2 has no place"},
-      {"node 1 at", "node 2 at", "line 11: ", "wanted a whole number from 0 to 1"},
-      {", data,", ", dates,", "line 13: ", "wanted a kind of buffer: parameters, master weights"},
-      {"at 0, calls 0..0", "at 0, calls 1..0", "line 13: ", "wanted a whole number from 1 to"},
-      {"buffer w.again", "buffer w", "line 15: cannot read the program; found 'w'",
-       "wanted a name that no buffer before has"},
-      {"memory of w", "memory of z", "line 15: ", "found 'z', wanted a buffer of a line before"},
-      {"at 384, calls", "at 320, calls", "buffer y: the memory plan is broken", "320 .. 448"},
-      {"call 0: ", "call 1: ", "line 17: ", "wanted a whole number from 0 to 0"},
-      {"on compute", "on fire", "line 17: ", "found 'fire', wanted compute or an axis"},
-      {"(x, w)", "(x)", "line 17: call 0 (a.F): the calls are broken", "2 ports have 1 buffers"},
-      {"(x, w)", "(w, x)", "line 17: call 0 (a.F): the calls are broken",
-       "port x is f32[b4 e8], its buffer w is f32[f8 e8]"},
-      {"-> (y)", "-> (y) after 0", "line 17: ", "wanted a whole number from 0 to -1"},
-      {"= 704", "= 705", "line 18: ", "found '705 bytes', wanted a whole number from 704 to 704"},
-      {"bytes\n", "bytes\nmore\n", "", ""}};
-  for (const auto& m : mistakes) {
+  for (const auto& m : kMistakes) {
     std::string text(kSmall);
     const auto at = m.to == "bytes\nmore\n" ? text.rfind(m.from) : text.find(m.from);
     ASSERT_NE(at, text.npos) << m.from;
