@@ -77,6 +77,11 @@ void Command::add_flag(std::string_view name, bool& target, std::string_view hel
   options_->add_flag(std::string(name), target, std::string(help));
 }
 
+void Command::add_flag(std::string_view name, std::string& target, std::string_view alone,
+                       std::string_view help) {
+  options_->add_flag(fmt::format("{}{{{}}}", name, alone), target, std::string(help));
+}
+
 std::string Command::help_hint() const { return fmt::format("See: autarky {} --help", verb_.name); }
 
 void Command::check_extras() const {

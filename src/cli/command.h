@@ -36,6 +36,9 @@ class Command {
   template <typename T>
   void add(std::string_view name, T& target, std::string_view help, Need need = Need::optional);
   void add_flag(std::string_view name, bool& target, std::string_view help);
+  // "--name" gives `target` the value `alone`, "--name=VALUE" another.
+  void add_flag(std::string_view name, std::string& target, std::string_view alone,
+                std::string_view help);
   // Takes "--section.key=value" arguments off, before parse(): overrides of a recipe.
   std::vector<std::string> take_overrides();
   // Reads the arguments into what was added. InputError for those that do not fit.

@@ -31,8 +31,20 @@ void handle_signals() {
 
 struct Options {
   std::string recipe;
-  bool resume = false, dry_run = false, dump = false;
+  bool resume = false, dry_run = false;
+  std::string dump;  // the pass
 };
+
+std::optional<Pass> dumped_pass(const Options& o) {
+  if (o.dump.empty()) return std::nullopt;
+  const auto pass = parse_pass(o.dump);
+  if (!pass)
+    throw InputError("unknown pass")
+        .at("--dump")
+        .found(fmt::format("'{}'", o.dump))
+        .wanted(fmt::format("one of {}", fmt::join(kPassNames, ", ")));
+  return pass;
+}
 
 void show_plan(const RunPlan& plan) {
   std::vector<std::pair<std::string, std::string>> rows;
@@ -114,12 +126,15 @@ void run_train(Command& command) {
                    "Go on from the newest whole checkpoint of the run's folder");
   command.add_flag("--dry-run", o.dry_run,
                    "Say what memory and time it would take, and do nothing");
-  command.add_flag("--dump", o.dump, "Print the compiled program and do nothing");
+  command.add_flag("--dump", o.dump, pass_name(Pass::memory),
+                   "Print the program after a pass and do nothing: " +
+                       fmt::format("{}", fmt::join(kPassNames, ", ")) + " (the last)");
   if (!command.parse()) return;
+  const auto pass = dumped_pass(o);
   const Recipe recipe = load_recipe(o.recipe, overrides);
   const auto backend = make_cpu_backend();
   Trainer trainer(recipe, *backend);
-  if (o.dump) return print(trainer.dump());
+  if (pass) return print(trainer.dump(*pass));
   if (o.dry_run) return dry_run(command, trainer.plan());
   handle_signals();
   for (const auto& note : trainer.plan().model.notes) log_info(note);

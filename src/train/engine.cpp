@@ -51,8 +51,10 @@ void round_to_copy(std::span<const float> from, const Tensor& copy) {
 
 }  // namespace
 
-Program compile_engine(const EngineOptions& o, const Backend& backend) {
-  return compile_step(graphs(o), step_options(o, backend), 0);
+Program compile_engine(const EngineOptions& o, const Backend& backend, Pass last) {
+  StepOptions step = step_options(o, backend);
+  step.last_pass = last;
+  return compile_step(graphs(o), step, 0);
 }
 
 Program compile_evaluation(const EngineOptions& o, const Backend& backend) {

@@ -35,7 +35,9 @@ struct StepResult {
 };
 
 // The program of a step, with memory planned for `backend`: what dry runs and predictions look at.
-Program compile_engine(const EngineOptions& options, const Backend& backend);
+// Or what is there after an earlier pass.
+Program compile_engine(const EngineOptions& options, const Backend& backend,
+                       Pass last = Pass::memory);
 // And that of an evaluation beside it, which borrows its weights.
 Program compile_evaluation(const EngineOptions& options, const Backend& backend);
 

@@ -109,7 +109,9 @@ void Trainer::make_plan() {
       lanes == 1 ? "1" : fmt::format("1 to {} (powers of two)", lanes));
 }
 
-std::string Trainer::dump() const { return print(compile_engine(engine_options(), backend_)); }
+std::string Trainer::dump(Pass last) const {
+  return print(compile_engine(engine_options(), backend_, last));
+}
 
 ReportInfo Trainer::report() const {
   ReportInfo info;

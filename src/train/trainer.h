@@ -55,8 +55,8 @@ class Trainer {
   ~Trainer();
 
   const RunPlan& plan() const { return plan_; }
-  // The step's program as text.
-  std::string dump() const;
+  // The step's program after that pass, as text.
+  std::string dump(Pass last) const;
   // InputError where the run does not fit, its folder holds another run, or the recipe has changed
   // in what must not change.
   TrainSummary run(bool resume, const TrainHooks& hooks);

@@ -227,6 +227,15 @@ TEST_F(Train, ADryRunSaysWhatItWouldTake) {
   const auto dump = run(folder_, "train recipe.yaml --threads 1 --dump");
   EXPECT_EQ(dump.code, 0);
   EXPECT_TRUE(contains(dump.out, "attention")) << dump.out.substr(0, 400);
+  EXPECT_TRUE(contains(dump.out, "stage 0, after memory\n")) << dump.out.substr(0, 400);
+  const auto early = run(folder_, "train recipe.yaml --threads 1 --dump=partition");
+  EXPECT_EQ(early.code, 0) << early.err;
+  EXPECT_TRUE(contains(early.out, "stage 0, after partition\ngraph embed {"))
+      << early.out.substr(0, 400);
+  EXPECT_FALSE(contains(early.out, "call 0")) << early.out.substr(0, 400);
+  expect_refused("run", "--dump=lunch",
+                 {"--dump: unknown pass; found 'lunch', wanted one of autodiff, "
+                  "partition, recompute, fuse, schedule, memory"});
   EXPECT_FALSE(fs::exists(folder_ / "run"));
 }
 

@@ -173,6 +173,7 @@ LayoutResult run_layout(const ModelConfig& config, const LayoutRun& run) {
     o.scratch = scratch_of(*backend);
     Program program =
         compile_step(model, o, run.mesh.coordinates(comm.rank())[std::size_t(Axis::pp)]);
+    if (run.through_text) program = parse_program(print(program));
     auto arena = backend->allocate(program.arena_bytes());
     Session session(std::move(program), *backend, std::move(arena), comm);
     RankRun rank(run, session, comm.rank(), microbatches);

@@ -18,6 +18,7 @@ struct LayoutRun {
   int lanes = 4;         // of the step
   DType dtype = DType::f64;
   bool update = false;
+  bool through_text = false;  // the program is printed and parsed before it runs
 };
 
 struct LayoutResult {

@@ -101,16 +101,29 @@ TEST(OrderOfSums, DataParallelAndPipelineKeepTheBits) {
   }
 }
 
-std::vector<Program> compile_stages(const LayoutRun& run, const ModelConfig& config) {
+// A program that went through its text is the same program: losses and gradients bit for bit.
+TEST(ProgramText, AParsedProgramRunsToTheSameBits) {
+  for (const auto& m : {mesh(1, 1, 1), mesh(2, 2, 2)}) {
+    LayoutRun run{m};
+    run.dtype = DType::f32;
+    run.update = true;
+    const LayoutResult whole = run_layout(tiny_config(Family::llama), run);
+    run.through_text = true;
+    const LayoutResult parsed = run_layout(tiny_config(Family::llama), run);
+    EXPECT_EQ(parsed.loss, whole.loss) << m.to_string();
+    EXPECT_EQ(parsed.gradients, whole.gradients) << m.to_string();
+    EXPECT_FALSE(whole.gradients.empty());
+  }
+}
+
+std::vector<Program> stages_of(const LayoutRun& run, const ModelConfig& config) {
   const int dp = run.mesh.size(Axis::dp);
-  const ModelGraphs model = build_decoder(config, {DType::f32, dp, 8});
   StepOptions o;
   o.mesh = run.mesh;
   o.microbatches = run.global_batch / dp;
+  o.lanes = run.lanes / dp;
   o.schedule = run.schedule;
-  std::vector<Program> stages;
-  for (int s = 0; s < run.mesh.size(Axis::pp); ++s) stages.push_back(compile_step(model, o, s));
-  return stages;
+  return compile_stages(build_decoder(config, {DType::f32, dp, 8}), o);
 }
 
 ChipModel test_chip() {
@@ -126,8 +139,8 @@ ChipModel test_chip() {
 // The very programs that the layouts above run are costed along their queues.
 TEST(Simulator, FollowsTheQueuesOfTheProgramThatRuns) {
   const ModelConfig config = tiny_config(Family::llama);
-  const auto one = simulate(compile_stages({mesh(1, 1, 1)}, config), test_chip());
-  const auto eight = simulate(compile_stages({mesh(2, 2, 2)}, config), test_chip());
+  const auto one = simulate(stages_of({mesh(1, 1, 1)}, config), test_chip());
+  const auto eight = simulate(stages_of({mesh(2, 2, 2)}, config), test_chip());
   ASSERT_EQ(eight.stage_s.size(), 2u);
   double communication = 0;
   for (const auto& q : eight.queues)
@@ -142,14 +155,32 @@ TEST(Simulator, FollowsTheQueuesOfTheProgramThatRuns) {
 TEST(Simulator, GpipeKeepsMoreThanOneFOneB) {
   const ModelConfig config = tiny_config(Family::llama);
   LayoutRun run{mesh(1, 1, 4)};
-  const auto few = simulate(compile_stages(run, config), test_chip());
+  const auto few = simulate(stages_of(run, config), test_chip());
   run.schedule = PipelineSchedule::gpipe;
-  const auto many = simulate(compile_stages(run, config), test_chip());
+  const auto many = simulate(stages_of(run, config), test_chip());
   EXPECT_LT(few.memory_bytes, many.memory_bytes);
 }
 
-TEST(Verifier, FindsAReceiveWithoutASend) {
-  auto stages = compile_stages({mesh(1, 1, 2)}, tiny_config(Family::llama));
+TEST(Simulator, TakesAParsedProgramForTheOneThatWasPrinted) {
+  for (const Mesh& m : {mesh(1, 1, 1), mesh(2, 2, 2)}) {
+    const auto stages = stages_of({m}, tiny_config(Family::llama));
+    std::vector<Program> parsed;
+    for (const auto& p : stages) parsed.push_back(parse_program(print(p)));
+    const auto a = simulate(stages, test_chip()), b = simulate(parsed, test_chip());
+    EXPECT_EQ(a.step_s, b.step_s);
+    EXPECT_EQ(a.stage_s, b.stage_s);
+    EXPECT_EQ(a.op_s, b.op_s);
+    EXPECT_EQ(a.memory_bytes, b.memory_bytes);
+    ASSERT_EQ(a.queues.size(), b.queues.size());
+    for (std::size_t q = 0; q < a.queues.size(); ++q) {
+      EXPECT_EQ(a.queues[q].name, b.queues[q].name);
+      EXPECT_EQ(a.queues[q].busy_s, b.queues[q].busy_s);
+    }
+  }
+}
+
+TEST(Simulator, FindsAReceiveWithoutASend) {
+  auto stages = stages_of({mesh(1, 1, 2)}, tiny_config(Family::llama));
   std::erase_if(stages[0].calls, [&](const Call& c) {
     return stages[0].blocks[std::size_t(c.block)].graph.name == "send.y";
   });
