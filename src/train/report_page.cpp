@@ -72,7 +72,8 @@ th, td { padding: 6px 8px; border-bottom: 1px solid var(--rule); vertical-align:
   overflow-wrap: anywhere; }
 tr:last-child td { border-bottom: 0; }
 td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
-.sample p { margin: 0; white-space: pre-wrap; overflow-wrap: anywhere; line-height: 1.6; }
+.sample p { margin: 0; white-space: pre-wrap; overflow-wrap: anywhere;
+  line-height: 1.6; max-height: 19em; overflow: auto; }
 .sample mark { background: none; color: var(--c0); font-weight: 600; }
 pre { margin: 10px 0 0; overflow-x: auto; font: 13px/1.5 ui-monospace, SFMono-Regular, Menlo,
   Consolas, "DejaVu Sans Mono", monospace; }

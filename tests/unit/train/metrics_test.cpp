@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "unit/formats/scratch_folder.h"
 
 namespace autarky {
 namespace {
@@ -27,12 +28,10 @@ TrainingLine line(std::int64_t step) {
 
 class MetricsTest : public ::testing::Test {
  protected:
-  MetricsTest() : path_(fs::path(::testing::TempDir()) / "autarky_metrics_test.jsonl") {
-    fs::remove(path_);
-  }
   void put(const std::string& text) { std::ofstream(path_, std::ios::binary) << text; }
 
-  fs::path path_;
+  const ScratchFolder folder_;
+  const fs::path path_ = folder_ / "metrics.jsonl";
 };
 
 TEST_F(MetricsTest, LinesHaveTheKeysThatScriptsReadInOneOrder) {
@@ -111,7 +110,7 @@ TEST_F(MetricsTest, DamagedLinesAreRefusedWithTheirNumber) {
       read_metrics(path_);
       ADD_FAILURE() << bad;
     } catch (const InputError& e) {
-      EXPECT_NE(std::string(e.what()).find("autarky_metrics_test.jsonl:2"), std::string::npos)
+      EXPECT_NE(std::string(e.what()).find("metrics.jsonl:2"), std::string::npos)
           << e.what();
     }
   }

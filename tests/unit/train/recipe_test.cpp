@@ -2,11 +2,11 @@
 
 #include <gtest/gtest.h>
 
-#include <fstream>
 #include <string>
 #include <vector>
 
 #include "base/error.h"
+#include "unit/formats/scratch_folder.h"
 
 namespace autarky {
 namespace {
@@ -25,9 +25,7 @@ train:
 class RecipeTest : public ::testing::Test {
  protected:
   fs::path write(const std::string& text) {
-    const fs::path path = fs::path(::testing::TempDir()) / "autarky_recipe_test.yaml";
-    std::ofstream(path, std::ios::binary) << text;
-    return path;
+    return folder_.write("autarky_recipe_test.yaml", text);
   }
   Recipe load(const std::string& text, const std::vector<std::string>& overrides = {}) {
     return load_recipe(write(text), overrides);
@@ -43,6 +41,8 @@ class RecipeTest : public ::testing::Test {
     }
     return "accepted";
   }
+
+  const ScratchFolder folder_;
 };
 
 TEST_F(RecipeTest, GivenKeysAreReadAndTheOthersHaveTheirDefaults) {

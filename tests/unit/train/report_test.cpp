@@ -4,6 +4,7 @@
 
 #include "train/metrics.h"
 #include "train/report_page.h"
+#include "unit/formats/scratch_folder.h"
 
 namespace autarky {
 namespace {
@@ -16,10 +17,6 @@ std::size_t count(const std::string& text, const std::string& part) {
 
 class ReportTest : public ::testing::Test {
  protected:
-  ReportTest() : dir_(fs::path(::testing::TempDir()) / "autarky_report_test") {
-    fs::remove_all(dir_);
-    fs::create_directories(dir_);
-  }
   std::string report(int steps, const ReportInfo& info = {}) {
     if (steps > 0) {
       std::string text;
@@ -40,7 +37,8 @@ class ReportTest : public ::testing::Test {
     write_report(dir_, info);
     return read_file(dir_ / "report.html");
   }
-  fs::path dir_;
+  const ScratchFolder folder_;
+  const fs::path dir_ = folder_.path();
 };
 
 TEST(EscapeHtml, MarkupIsTextAndBrokenBytesAreReplaced) {
