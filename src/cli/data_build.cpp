@@ -7,6 +7,7 @@
 #include "base/words.h"
 #include "cli/command.h"
 #include "cli/output.h"
+#include "cli/text_options.h"
 #include "cli/verbs.h"
 #include "data/build.h"
 #include "text/tokenizer.h"
@@ -18,19 +19,19 @@ struct Options {
   std::vector<std::string> inputs;
   std::string tokenizer, out;
   bool no_eos = false;
+  TextArguments text;
   BuildOptions build;
 };
 
 bool parse(Command& command, Options& options) {
-  command.add("--input", options.inputs, ".txt and .jsonl files, or folders of them",
-              Need::required);
+  command.add("--input", options.inputs, kTextInputs, Need::required);
   command.add("--tokenizer", options.tokenizer, "Folder with tokenizer.json", Need::required);
   command.add("--out", options.out, "Start of the names of the files to write", Need::required);
   command.add("--validation-fraction", options.build.validation_fraction,
               "Share of the documents to hold out: writes PREFIX_train and PREFIX_validation");
   command.add("--seed", options.build.seed, "Of the choice of held-out documents; 0");
-  command.add("--text-key", options.build.text_key, "Key of the text in .jsonl; text if not given");
   command.add_flag("--no-eos", options.no_eos, "Put no end-of-text token after each document");
+  add_text_options(command, options.text);
   return command.parse();
 }
 
@@ -63,6 +64,7 @@ void run_data_build(Command& command) {
   const Stopwatch watch;
   options.build.out_prefix = options.out;
   options.build.add_eos = !options.no_eos;
+  options.build.text = text_options(options.text);
   const auto tokenizer = Tokenizer::load(options.tokenizer);
   const std::vector<fs::path> inputs(options.inputs.begin(), options.inputs.end());
   BuildCounts counts;
@@ -72,6 +74,7 @@ void run_data_build(Command& command) {
         build_shards(inputs, text_encoder(tokenizer, options.tokenizer), options.build,
                      [&](std::int64_t done, std::int64_t total) { progress.update(done, total); });
   }
+  warn_invalid(counts.invalid_documents, options.build.text.invalid_utf8);
   if (command.json()) {
     Json result = {{"train", to_json(counts.train)}};
     if (counts.validation) result["validation"] = to_json(*counts.validation);

@@ -9,6 +9,7 @@
 #include "cli/command.h"
 #include "cli/model_options.h"
 #include "cli/output.h"
+#include "cli/text_options.h"
 #include "cli/verbs.h"
 #include "data/build.h"
 #include "serve/evaluate.h"
@@ -34,19 +35,21 @@ class TemporaryFolder {
 };
 
 // Token files are taken as they are; texts are encoded first.
-std::vector<fs::path> token_files(const std::vector<std::string>& data, const Tokenizer& tokenizer,
-                                  const fs::path& folder) {
+std::vector<fs::path> token_files(const std::vector<std::string>& data, const TextOptions& reading,
+                                  const Tokenizer& tokenizer, const fs::path& folder) {
   std::vector<fs::path> prefixes, texts;
   for (const auto& d : data) (fs::exists(d + ".idx") ? prefixes : texts).emplace_back(d);
   if (texts.empty()) return prefixes;
   BuildOptions build;
   build.out_prefix = folder / "text";
   build.add_eos = tokenizer.eos_id().has_value();
+  build.text = reading;
   const auto counts =
       build_shards(texts,
                    {[&](std::string_view text) { return tokenizer.encode(text, false); },
                     tokenizer.vocab_size(), tokenizer.eos_id(), ""},
                    build, [](std::int64_t, std::int64_t) {});
+  warn_invalid(counts.invalid_documents, reading.invalid_utf8);
   prefixes.push_back(counts.train.prefix);
   return prefixes;
 }
@@ -59,11 +62,13 @@ void run_eval(Command& command) {
   std::int32_t seq = 0;
   command.add("--model", folder, "Folder with config.json, safetensors and tokenizer",
               Need::required);
-  command.add("--data", data, ".txt and .jsonl files, folders of them, or prefixes of token files",
+  TextArguments text;
+  command.add("--data", data, std::string(kTextInputs) + "; or prefixes of token files",
               Need::required);
   command.add("--seq", seq,
               "Tokens of a window; the model's positions, at most 1024, if not given");
   add_dtype(command, dtype);
+  add_text_options(command, text);
   if (!command.parse()) return;
   const auto backend = make_cpu_backend();
   ServedModel model(folder, {parse_dtype_option(dtype), 0}, *backend);
@@ -74,7 +79,7 @@ void run_eval(Command& command) {
         .found(std::to_string(seq))
         .wanted(fmt::format("1 to {}", most));
   const TemporaryFolder temporary;
-  const auto prefixes = token_files(data, model.tokenizer(), temporary.path());
+  const auto prefixes = token_files(data, text_options(text), model.tokenizer(), temporary.path());
   Evaluation e;
   {
     WorkProgress progress("evaluating");

@@ -79,7 +79,8 @@ void ProgressLine::clear() {
 }
 
 void WorkProgress::update(std::int64_t done, std::int64_t total) {
-  if (done <= 0 || total <= 0) return;
+  if (done <= 0) return;
+  if (total <= 0) return line_.show(fmt::format("{}: {} read", what_, human_bytes(double(done))));
   const double share = std::min(1.0, double(done) / double(total));
   const auto spent = std::chrono::steady_clock::now() - start_;
   const double left = std::chrono::duration<double>(spent).count() * (1 - share) / share;

@@ -48,7 +48,7 @@ class ProgressLine {
 class WorkProgress {
  public:
   explicit WorkProgress(std::string what) : what_(std::move(what)) {}
-  void update(std::int64_t done, std::int64_t total);
+  void update(std::int64_t done, std::int64_t total);  // total 0: bytes of an unknown number
 
  private:
   std::string what_;

@@ -10,6 +10,7 @@
 #include "base/words.h"
 #include "cli/command.h"
 #include "cli/output.h"
+#include "cli/text_options.h"
 #include "cli/verbs.h"
 #include "data/documents.h"
 #include "text/bpe_trainer.h"
@@ -19,13 +20,13 @@ namespace {
 
 struct Options {
   std::vector<std::string> inputs, special_tokens;
-  std::string out, text_key = "text";
+  std::string out;
+  TextArguments text;
   BpeTrainerOptions trainer;
 };
 
 bool parse(Command& command, Options& options) {
-  command.add("--input", options.inputs, ".txt and .jsonl files, or folders of them",
-              Need::required);
+  command.add("--input", options.inputs, kTextInputs, Need::required);
   command.add("--vocab-size", options.trainer.vocab_size,
               "Tokens in all: 256 bytes, merges, special tokens", Need::required);
   command.add("--out", options.out, "Folder for tokenizer.json", Need::required);
@@ -33,7 +34,7 @@ bool parse(Command& command, Options& options) {
               "How text is cut into words: gpt2 (default), llama3 or qwen2");
   command.add("--special-token", options.special_tokens,
               "More special tokens beside <|endoftext|>, such as '<|user|>'");
-  command.add("--text-key", options.text_key, "Key of the text in .jsonl; text if not given");
+  add_text_options(command, options.text);
   return command.parse();
 }
 
@@ -52,20 +53,23 @@ void check_folder(const fs::path& path) {
 
 BpeTraining train(const Options& options, std::int64_t& documents) {
   const std::vector<fs::path> inputs(options.inputs.begin(), options.inputs.end());
-  DocumentReader reader(inputs, options.text_key);
+  const auto text = text_options(options.text);
+  DocumentReader reader(inputs, text);
   WorkProgress reading("reading text"), merging("making tokens");
   auto trainer = options.trainer;
   trainer.progress = [&](std::int64_t done, std::int64_t total) { merging.update(done, total); };
   std::optional<std::string> document;
-  const DocumentSource next = [&](std::string_view& text) {
+  const DocumentSource next = [&](std::string_view& words) {
     document = reader.next();
     reading.update(reader.bytes_read(), reader.total_bytes());
     if (!document) return false;
     ++documents;
-    text = *document;
+    words = *document;
     return true;
   };
-  return train_bpe(next, trainer);
+  auto training = train_bpe(next, trainer);
+  warn_invalid(reader.invalid_documents(), text.invalid_utf8);
+  return training;
 }
 
 void report(const Command& command, const Options& options, const BpeTraining& training,

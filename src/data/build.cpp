@@ -132,7 +132,7 @@ bool in_validation(std::string_view document, double fraction, std::uint64_t see
 BuildCounts build_shards(std::span<const fs::path> inputs, const TextEncoder& encoder,
                          const BuildOptions& options, const ByteProgress& progress) {
   check_options(encoder, options);
-  DocumentReader reader(inputs, options.text_key);
+  DocumentReader reader(inputs, options.text);
   make_folder_of(options.out_prefix);
   const bool splits = options.validation_fraction > 0;
   Split train(suffixed(options.out_prefix, splits ? "_train" : ""), encoder.vocab_size);
@@ -141,7 +141,7 @@ BuildCounts build_shards(std::span<const fs::path> inputs, const TextEncoder& en
     validation =
         std::make_unique<Split>(suffixed(options.out_prefix, "_validation"), encoder.vocab_size);
   fill_splits(reader, encoder, options, train, validation.get(), progress);
-  BuildCounts counts{train.counts, {}};
+  BuildCounts counts{train.counts, {}, reader.invalid_documents()};
   if (validation) {
     counts.validation = validation->counts;
     check_both_sides(counts.train, *counts.validation);

@@ -26,7 +26,7 @@ struct BuildOptions {
   double validation_fraction = 0;  // of the documents; 0 <= fraction < 1
   std::uint64_t seed = 0;          // of the split
   bool add_eos = true;             // after each document
-  std::string text_key = "text";   // of .jsonl
+  TextOptions text = {};
 };
 
 struct SplitCounts {
@@ -37,6 +37,7 @@ struct SplitCounts {
 struct BuildCounts {
   SplitCounts train;
   std::optional<SplitCounts> validation;
+  std::int64_t invalid_documents = 0;  // with bytes that are not UTF-8, kept or replaced
 };
 
 // Whether a document belongs to validation. It depends on its text and the seed alone, so equal

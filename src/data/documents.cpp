@@ -9,43 +9,13 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "base/words.h"
+#include "text/utf8.h"
 
 namespace autarky {
 namespace {
 
 constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
-
-bool is_text_file(const fs::path& path) {
-  return path.extension() == ".txt" || path.extension() == ".jsonl";
-}
-
-std::vector<fs::path> files_of_folder(const fs::path& folder) {
-  std::vector<fs::path> files;
-  for (const auto& entry : fs::recursive_directory_iterator(folder))
-    if (entry.is_regular_file() && is_text_file(entry.path())) files.push_back(entry.path());
-  if (files.empty())
-    throw InputError(fmt::format("no .txt or .jsonl file under '{}'", folder.string()))
-        .hint("Files with other endings are not read");
-  std::sort(files.begin(), files.end());
-  return files;
-}
-
-std::vector<fs::path> files_of_input(const fs::path& input) {
-  try {
-    if (fs::is_directory(input)) return files_of_folder(input);
-    if (!fs::exists(input)) throw InputError(fmt::format("no file '{}'", input.string()));
-    if (!fs::is_regular_file(input))
-      throw InputError(fmt::format("'{}' is neither a file nor a folder", input.string()));
-  } catch (const fs::filesystem_error& error) {
-    throw InputError(fmt::format("cannot read '{}': {}", input.string(), error.code().message()));
-  }
-  if (!is_text_file(input))
-    throw InputError(fmt::format("cannot tell what '{}' holds", input.string()))
-        .found(fmt::format("ending '{}'", input.extension().string()))
-        .wanted(".txt or .jsonl")
-        .hint("Rename it, or unpack it if it is compressed");
-  return {input};
-}
+constexpr std::string_view kReplacement = "\xEF\xBF\xBD";
 
 std::string text_of_object(const Json& object, const std::string& key, std::string_view where) {
   if (!object.is_object())
@@ -71,80 +41,151 @@ std::string text_of_object(const Json& object, const std::string& key, std::stri
   return found->get<std::string>();
 }
 
+// Whether a stream of unknown format holds JSON lines.
+bool starts_as_object(std::string_view text) {
+  if (text.starts_with(kByteOrderMark)) text.remove_prefix(kByteOrderMark.size());
+  const auto brace = text.find_first_not_of(" \t\r\n");
+  if (brace == text.npos || text[brace] != '{') return false;
+  const auto quote = text.find_first_not_of(" \t", brace + 1);
+  return quote != text.npos && text[quote] == '"';
+}
+
+std::string replace_invalid(std::string_view text) {
+  std::string valid;
+  while (!text.empty()) {
+    const auto length = valid_utf8_prefix(text);
+    valid += text.substr(0, length);
+    text.remove_prefix(length);
+    if (text.empty()) break;
+    valid += kReplacement;
+    text.remove_prefix(1);
+  }
+  return valid;
+}
+
+// Of all files, 0 if one of them has none.
+std::int64_t size_of(std::span<const TextFile> files) {
+  std::int64_t sum = 0;
+  for (const auto& file : files) {
+    if (file.is_standard_input()) return 0;
+    std::error_code ignored;  // a file that is gone is reported when it is opened
+    const auto size = fs::file_size(file.path, ignored);
+    if (!ignored) sum += std::int64_t(size);
+  }
+  return sum;
+}
+
 }  // namespace
 
-std::vector<fs::path> list_text_files(std::span<const fs::path> inputs) {
-  if (inputs.empty()) throw InputError("no input files").hint("Name .txt or .jsonl files");
-  std::vector<fs::path> files;
-  for (const auto& input : inputs)
-    for (auto& file : files_of_input(input)) files.push_back(std::move(file));
-  return files;
-}
-
-DocumentReader::DocumentReader(std::span<const fs::path> inputs, std::string text_key)
-    : text_key_(std::move(text_key)), files_(list_text_files(inputs)) {
-  for (const auto& file : files_) {
-    std::error_code ignored;  // a file that is gone is reported when it is opened
-    const auto size = fs::file_size(file, ignored);
-    if (!ignored) total_bytes_ += std::int64_t(size);
-  }
-}
+DocumentReader::DocumentReader(std::span<const fs::path> inputs, TextOptions options)
+    : options_(std::move(options)),
+      files_(list_text_files(inputs)),
+      total_bytes_(size_of(files_)) {}
 
 std::optional<std::string> DocumentReader::next() {
-  while (!rest_.empty() || next_file_ < files_.size()) {
-    if (rest_.empty()) {
+  while (more() || next_file_ < files_.size()) {
+    if (part_.empty()) {
       open(files_[next_file_++]);
       continue;
     }
-    const bool json = files_[next_file_ - 1].extension() == ".jsonl";
-    std::string document = json ? take_object() : take_block();
+    std::string document = format_ == TextFormat::jsonl ? take_object() : take_block();
     if (trim(document).empty()) continue;
     ++documents_;
     return document;
   }
   if (documents_ == 0)
     throw InputError(fmt::format("no document in {} input file(s)", files_.size()))
-        .at(files_.front().string())
-        .found(fmt::format("{} bytes", total_bytes_))
+        .at(files_.front().name())
+        .found(fmt::format("{} bytes", bytes_read()))
         .hint("Every document is empty or white space");
   return std::nullopt;
 }
 
 std::int64_t DocumentReader::bytes_read() const {
-  return closed_bytes_ + std::int64_t(file_.bytes().size() - rest_.size());
+  return closed_bytes_ + (stream_ ? stream_->bytes_taken() - std::int64_t(part_.size()) : 0);
 }
 
-void DocumentReader::open(const fs::path& path) {
-  closed_bytes_ += std::int64_t(file_.bytes().size());
-  file_ = MappedFile(path);
-  rest_ = file_.text();
+void DocumentReader::open(const TextFile& file) {
+  if (stream_) closed_bytes_ += stream_->bytes_taken();
+  stream_ = std::make_unique<TextStream>(file);
+  part_ = {};
   line_ = 0;
-  if (rest_.substr(0, kByteOrderMark.size()) == kByteOrderMark)
-    rest_.remove_prefix(kByteOrderMark.size());
+  format_ = file.format;
+  if (format_ == TextFormat::unknown) format_ = options_.standard_input;
+  if (format_ == TextFormat::unknown)
+    format_ = more() && starts_as_object(part_) ? TextFormat::jsonl : TextFormat::txt;
 }
 
-std::string_view DocumentReader::take_line() {
-  const auto end = std::min(rest_.find('\n'), rest_.size());
-  const auto line = rest_.substr(0, end);
-  rest_.remove_prefix(std::min(end + 1, rest_.size()));
+bool DocumentReader::more() {
+  if (part_.empty() && stream_) part_ = stream_->read();
+  return !part_.empty();
+}
+
+std::string DocumentReader::where() const {
+  return fmt::format("{}:{}", files_[next_file_ - 1].name(), line_);
+}
+
+void DocumentReader::take_line(std::string& to) {
   ++line_;
-  return line;
+  for (bool ended = false; !ended && more();) {
+    const auto end = part_.find('\n');
+    ended = end != part_.npos;
+    const auto length = ended ? end + 1 : part_.size();
+    if (std::int64_t(to.size() + length) > options_.max_document_bytes)
+      throw InputError(format_ == TextFormat::jsonl ? "a line is too long"
+                                                    : "a document is too long")
+          .at(where())
+          .found(fmt::format("more than {} bytes", options_.max_document_bytes))
+          .wanted("what fits in memory as a whole")
+          .hint(fmt::format("Cut it into documents (.txt: by lines of {}), or raise the limit: "
+                            "--max-document-mb",
+                            kDocumentSeparator));
+    to += part_.substr(0, length);
+    part_.remove_prefix(length);
+  }
+  if (line_ == 1 && to.starts_with(kByteOrderMark)) to.erase(0, kByteOrderMark.size());
 }
 
 std::string DocumentReader::take_block() {
-  const std::string_view start = rest_;
-  while (!rest_.empty()) {
-    const auto length = start.size() - rest_.size();
-    if (trim(take_line()) == kDocumentSeparator) return std::string(start.substr(0, length));
+  std::string document;
+  first_line_ = line_ + 1;
+  while (more()) {
+    const auto start = document.size();
+    take_line(document);
+    if (trim(std::string_view(document).substr(start)) != kDocumentSeparator) continue;
+    document.resize(start);
+    break;
   }
-  return std::string(start);
+  check_utf8(document, true);
+  return document;
 }
 
 std::string DocumentReader::take_object() {
-  const auto line = trim(take_line());
-  if (line.empty()) return {};
-  const auto where = fmt::format("{}:{}", files_[next_file_ - 1].string(), line_);
-  return text_of_object(parse_json(line, where), text_key_, where);
+  std::string line;
+  first_line_ = line_ + 1;
+  take_line(line);
+  check_utf8(line, false);
+  if (trim(line).empty()) return {};
+  return text_of_object(parse_json(trim(line), where()), options_.key, where());
+}
+
+void DocumentReader::check_utf8(std::string& text, bool may_keep) {
+  const auto valid = valid_utf8_prefix(text);
+  if (valid == text.size()) return;
+  const bool keeps = options_.invalid_utf8 == InvalidUtf8::keep && may_keep;
+  if (options_.invalid_utf8 != InvalidUtf8::replace && !keeps) {
+    line_ = first_line_ + std::count(text.begin(), text.begin() + std::ptrdiff_t(valid), '\n');
+    const auto before = std::string_view(text).substr(0, valid).rfind('\n');
+    const auto column = valid - (before == std::string_view::npos ? 0 : before + 1);
+    throw InputError("the text is not UTF-8")
+        .at(where())
+        .found(fmt::format("byte 0x{:02x} at byte {} of the line",
+                           static_cast<unsigned char>(text[valid]), column + 1))
+        .hint(may_keep ? "Convert it (iconv -t UTF-8), or say --invalid-utf8 replace or keep"
+                       : "Convert it (iconv -t UTF-8), or say --invalid-utf8 replace");
+  }
+  ++invalid_documents_;
+  if (!keeps) text = replace_invalid(text);
 }
 
 }  // namespace autarky

@@ -187,6 +187,58 @@ TEST(Cli, TheSameInputGivesTheSameBytesForAnyNumberOfThreads) {
   EXPECT_EQ(std::distance(fs::directory_iterator(folder / "data"), {}), 3);  // nothing else left
 }
 
+TEST(Cli, StandardInputAndPackedFilesGiveTheSameTokens) {
+  const ScratchFolder folder;
+  make_data(folder);
+  const std::string to = " --tokenizer tokenizer --out ";
+  const auto expected = content_of(folder / "data/tiny.bin");
+  ASSERT_FALSE(expected.empty());
+  EXPECT_EQ(run(folder, "data build --input -" + to + "a", "", "text.txt").code, 0);
+  EXPECT_EQ(content_of(folder / "a.bin"), expected);
+  folder.write("one.jsonl", "{\"text\": \"the cat\"}\n");
+  const auto json = run(folder, "data build --json --input -" + to + "b", "", "one.jsonl");
+  EXPECT_EQ(last_json(json)["train"]["bytes"], 7);
+  const auto plain =
+      run(folder, "data build --json --stdin-format txt --input -" + to + "c", "", "one.jsonl");
+  EXPECT_EQ(last_json(plain)["train"]["bytes"], 20);
+  const auto trained =
+      run(folder, "tokenizer train --input - --vocab-size 300 --out again", "", "text.txt");
+  EXPECT_EQ(trained.code, 0) << trained.err;
+  EXPECT_EQ(content_of(folder / "again/tokenizer.json"),
+            content_of(folder / "tokenizer/tokenizer.json"));
+}
+
+TEST(Cli, TextThatCannotBeReadIsNamedAndLeavesNothing) {
+  const ScratchFolder folder;
+  make_data(folder);
+  const auto refused = [&](const std::string& arguments, const std::vector<std::string>& parts) {
+    expect_wrong_input(run(folder, "data build --tokenizer tokenizer --out new/x " + arguments),
+                       parts);
+    EXPECT_FALSE(fs::exists(folder / "new") && !fs::is_empty(folder / "new")) << arguments;
+  };
+  folder.write("latin.txt", "caf\xe9\n");
+  folder.write("cut.txt.gz", std::string("\x1f\x8b\x08\x00\x00", 5));
+  folder.write("cut.txt.zst", "(no zstd)");
+  folder.write("long.txt", std::string((1 << 20) + 1, 'x'));
+  fs::create_directories(folder / "none");
+  refused("--input latin.txt", {"latin.txt:1: the text is not UTF-8; found byte 0xe9 at byte 4"});
+  refused("--input cut.txt.gz", {"cut.txt.gz, byte 5: the gzip data is truncated"});
+  refused("--input cut.txt.zst", {"cut.txt.zst, byte", "garbled zstd data"});
+  refused("--input long.txt --max-document-mb 1", {"long.txt:1: a document is too long"});
+  refused("--input none", {"no text file under 'none'", ".jsonl", ".zst"});
+  refused("--input -", {"standard input: no document", "0 bytes"});
+  refused("--input - -", {"standard input (-) is given twice"});
+  refused("--input text.txt --invalid-utf8 drop", {"'drop'", "refuse, keep or replace"});
+  refused("--input - --stdin-format csv", {"'csv'", "txt or jsonl"});
+  expect_wrong_input(run(folder, "data build --tokenizer tokenizer --input text.txt --out /proc/x"),
+                     {"cannot write '/proc/x.bin", "may you write to it"});
+  const auto kept = run(folder,
+                        "data build --tokenizer tokenizer --out x --input latin.txt "
+                        "--invalid-utf8 keep");
+  EXPECT_EQ(kept.code, 0) << kept.err;
+  EXPECT_TRUE(contains(kept.err, "1 document(s) had bytes that are not UTF-8; they were kept"));
+}
+
 TEST(Cli, AValidationFractionSplitsWholeDocuments) {
   const ScratchFolder folder;
   make_data(folder);

@@ -25,11 +25,12 @@ inline std::string content_of(const fs::path& path) {
   return {std::istreambuf_iterator<char>(file), {}};
 }
 
-// Runs `autarky ARGUMENTS` (words of a shell) in `folder`, with `environment` ("A=b ") before it.
+// Runs `autarky ARGUMENTS` (words of a shell) in `folder`, with `environment` ("A=b ") before it
+// and the file `input` as standard input.
 inline Outcome run(const ScratchFolder& folder, const std::string& arguments,
-                   const std::string& environment = "") {
+                   const std::string& environment = "", const std::string& input = "/dev/null") {
   const auto command = "cd '" + folder.path().string() + "' && " + environment + " '" +
-                       AUTARKY_BINARY + "' " + arguments + " >.out 2>.err </dev/null";
+                       AUTARKY_BINARY + "' " + arguments + " >.out 2>.err <" + input;
   const int status = std::system(command.c_str());
   return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, content_of(folder / ".out"),
           content_of(folder / ".err")};

@@ -57,7 +57,8 @@ TEST(Build, KeepsEveryByteInTheOrderOfTheInput) {
   for (int i = 0; i < 256; ++i) all_bytes.push_back(char(i));
   folder.write("in/a.txt", all_bytes + "\n<|endoftext|>\nsecond");
   folder.write("in/b.jsonl", jsonl(0, 1));
-  const auto counts = build(folder / "in", {.out_prefix = folder / "new/deep/x"});
+  const auto counts = build(folder / "in", {.out_prefix = folder / "new/deep/x",
+                                            .text = {.invalid_utf8 = InvalidUtf8::keep}});
   const auto documents = read_shards(folder / "new/deep/x");
   ASSERT_EQ(documents.size(), 3u);
   EXPECT_EQ(decode(documents[0]), all_bytes + "\n");
@@ -67,6 +68,7 @@ TEST(Build, KeepsEveryByteInTheOrderOfTheInput) {
   EXPECT_EQ(counts.train.bytes, 257 + 6 + 17);
   EXPECT_EQ(counts.train.tokens, 257 + 6 + 17 + 3);
   EXPECT_FALSE(counts.validation);
+  EXPECT_EQ(counts.invalid_documents, 1);
 }
 
 TEST(Build, WritesItsCounts) {
