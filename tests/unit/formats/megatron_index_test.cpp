@@ -4,7 +4,9 @@
 
 #include <cstring>
 #include <limits>
+#include <nlohmann/json.hpp>
 
+#include "base/json.h"
 #include "unit/formats/scratch_folder.h"
 
 namespace autarky {
@@ -190,6 +192,49 @@ TEST(MegatronIndex, HostileDocumentsAreNamed) {
   const auto apart = with(kIndex, kPointersAt + 8, std::int64_t(4));
   EXPECT_TRUE(
       contains(error_of(with(apart, kDocumentsAt + 8, std::int64_t(2)), kData), "does not follow"));
+}
+
+TEST(MegatronIndex, FilesOfMegatronsBuilderAreReadAsTheyAre) {
+  const fs::path golden = fs::path(AUTARKY_SOURCE_DIR) / "tests/golden/megatron";
+  const Json expected = read_json(golden / "expected.json");
+  for (const std::string dtype : {"uint16", "int32"}) {
+    const MegatronDataset data(golden / dtype);
+    EXPECT_EQ(data.dtype(), dtype == "int32" ? DType::i32 : DType::u16);
+    const auto& documents = expected[dtype];
+    ASSERT_EQ(data.document_count(), std::int64_t(documents.size()));
+    std::int64_t sequence = 0;
+    for (std::size_t d = 0; d < documents.size(); ++d) {
+      Tokens whole;
+      for (const auto& wanted : documents[d]) {
+        const auto tokens = wanted.get<Tokens>();
+        ASSERT_EQ(data.sequence_size(sequence), std::int64_t(tokens.size()));
+        Tokens read(tokens.size());
+        data.read_sequence(sequence++, 0, read);
+        EXPECT_EQ(read, tokens);
+        whole.insert(whole.end(), tokens.begin(), tokens.end());
+      }
+      EXPECT_EQ(document(data, std::int64_t(d)), whole);
+    }
+    EXPECT_EQ(data.sequence_count(), sequence);
+  }
+}
+
+TEST(MegatronIndex, DocumentsThatDoNotAscendAreNamed) {
+  // Three documents of one sequence each, side by side.
+  std::string index = kIndex.substr(0, kSizesAt);
+  index = with(with(index, kSequencesAt, std::uint64_t(3)), kEntriesAt, std::uint64_t(4));
+  const auto append = [&](auto value) {
+    index.append(reinterpret_cast<const char*>(&value), sizeof value);
+  };
+  for (int i = 0; i < 3; ++i) append(std::int32_t(1));
+  for (int i = 0; i < 3; ++i) append(std::int64_t(2 * i));
+  const std::size_t documents_at = index.size();
+  for (const std::int64_t entry : {0, 1, 2, 3}) append(entry);
+  EXPECT_EQ(error_of(index, kData), "");
+  const auto falling =
+      with(with(index, documents_at + 8, std::int64_t(2)), documents_at + 16, std::int64_t(1));
+  EXPECT_TRUE(contains(error_of(falling, kData),
+                       "document 1 has sequences 2 to 1, wanted rising numbers up to 3"));
 }
 
 TEST(MegatronIndex, AMissingFileIsNamed) {
