@@ -82,17 +82,23 @@ void encode(DType dtype, std::span<const float> values, std::byte* bytes) {
 
 // A tensor as [outer, width], the pieces side by side in each row.
 struct Rows {
-  std::size_t outer = 1;  // product of the dims before concat_dim
+  std::size_t outer = 1;  // product of the dims before concat_dim, and the turns
   std::size_t inner = 1;  // of those after it
-  std::size_t width = 1;  // concat_dim and those after it
+  std::size_t width = 1;  // a turn of concat_dim, and those after it
+  std::size_t turns = 1;
 
-  explicit Rows(const TensorMap& map) {
+  explicit Rows(const TensorMap& map) : turns(std::size_t(map.turns)) {
     for (std::size_t i = 0; i < map.hf_shape.size(); ++i) {
       const auto extent = std::size_t(map.hf_shape[i]);
       if (int(i) < map.concat_dim) outer *= extent;
       else width *= extent;
       if (int(i) > map.concat_dim) inner *= extent;
     }
+    outer *= turns, width /= turns;
+  }
+  // Values of a piece in a row.
+  std::size_t run(const TensorMap::Piece& piece) const {
+    return std::size_t(piece.extent) / turns * inner;
   }
 };
 
@@ -116,7 +122,7 @@ class Loader {
         config_(config),
         maps_(tensor_maps(config)),
         specs_(specs_by_name(config)),
-        prefix_(config.family == Family::gpt2 ? "transformer." : "model.") {
+        prefix_(maps_.front().hf_name.substr(0, maps_.front().hf_name.find('.') + 1)) {
     const std::string& first = maps_.front().hf_name;
     bare_ = !reader.contains(first) && reader.contains(bare_name(first));
   }
@@ -186,7 +192,7 @@ class Loader {
     const auto bytes = std::size_t(byte_size(tensor.dtype));
     std::size_t begin = 0;  // of the piece, in a row
     for (const auto& piece : map.pieces) {
-      const std::size_t run = std::size_t(piece.extent) * rows.inner;
+      const std::size_t run = rows.run(piece);
       std::vector<float> values(rows.outer * run);
       for (std::size_t row = 0; row < rows.outer; ++row)
         decode(tensor.dtype, tensor.bytes.subspan((row * rows.width + begin) * bytes, run * bytes),
@@ -241,14 +247,14 @@ void save_tensor(const TensorMap& map, std::int64_t layer, FloatStream& stream,
   std::vector<float> values(rows.outer * rows.width);
   std::size_t begin = 0;
   for (const auto& piece : map.pieces) {
-    const std::size_t count = rows.outer * std::size_t(piece.extent) * rows.inner;
+    const std::size_t count = rows.outer * rows.run(piece);
     source(specs.at(piece.parameter), layer, std::span(values).subspan(begin, count));
     begin += count;
   }
   for (std::size_t row = 0; row < rows.outer; ++row) {
     begin = 0;
     for (const auto& piece : map.pieces) {
-      const std::size_t run = std::size_t(piece.extent) * rows.inner;
+      const std::size_t run = rows.run(piece);
       stream.put(std::span(values).subspan(begin + row * run, run));
       begin += rows.outer * run;
     }

@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
@@ -15,6 +16,8 @@ namespace {
 constexpr std::int64_t kMostLayers = 100'000, kMostWidth = 1 << 26, kMostHeads = 1 << 16,
                        kMostHeadDim = 1 << 16, kMostVocab = 1 << 28, kMostPositions = 2'147'483'647;
 constexpr double kMostParameters = 1e15;
+// transformers' for Mistral and Qwen.
+constexpr std::int64_t kDefaultWindow = 4096, kDefaultWindowLayers = 28;
 
 void check_range(std::string_view where, std::string_view key, std::int64_t value,
                  std::int64_t most) {
@@ -31,7 +34,8 @@ void check_heads(const ModelConfig& c, std::string_view where) {
         .at(where)
         .found(fmt::format("{} heads, {} key/value heads", c.heads, c.kv_heads))
         .wanted("a multiple");
-  const bool ntk = c.position == PositionKind::rope && c.rope.kind == RopeKind::ntk;
+  const bool ntk = c.position == PositionKind::rope &&
+                   (c.rope.kind == RopeKind::ntk || c.rope.kind == RopeKind::telechat);
   if (c.position == PositionKind::rope && (c.head_dim % 2 != 0 || (ntk && c.head_dim < 4)))
     throw InputError("rotary position embedding turns pairs of a head's elements")
         .at(where)
@@ -103,19 +107,28 @@ ModelConfig read_gpt2(const ConfigReader& reader, std::string_view where) {
   return c;
 }
 
-// Llama and Qwen2 differ in their biases and defaults only.
-ModelConfig read_llama_like(const ConfigReader& reader, std::string_view where,
-                            std::int64_t default_positions) {
+// What transformers takes keys that are not there to mean; 0: derived from others.
+struct Defaults {
+  std::int64_t positions, kv_heads = 0, head_dim = 0;
+};
+
+// All but GPT-2 and TeleChat: they differ in biases, windows, norms of heads and defaults only.
+ModelConfig read_llama_like(const ConfigReader& reader, std::string_view where, Family family,
+                            const Defaults& defaults) {
   ModelConfig c;
+  c.family = family;
   c.layers = reader.count("num_hidden_layers", kMostLayers);
   c.hidden = reader.count("hidden_size", kMostWidth);
   c.heads = reader.count("num_attention_heads", kMostHeads);
-  c.kv_heads = reader.count("num_key_value_heads", kMostHeads, c.heads);
-  c.head_dim =
-      reader.has("head_dim") ? reader.count("head_dim", kMostHeadDim) : derived_head_dim(c, where);
+  const bool no_kv_heads = defaults.kv_heads == 0 || reader.is_null("num_key_value_heads");
+  c.kv_heads =
+      reader.count("num_key_value_heads", kMostHeads, no_kv_heads ? c.heads : defaults.kv_heads);
+  if (reader.has("head_dim")) c.head_dim = reader.count("head_dim", kMostHeadDim);
+  else if (defaults.head_dim > 0 && !reader.is_null("head_dim")) c.head_dim = defaults.head_dim;
+  else c.head_dim = derived_head_dim(c, where);
   c.ffn = reader.count("intermediate_size", kMostWidth);
   c.vocab = reader.count("vocab_size", kMostVocab);
-  c.max_positions = reader.count("max_position_embeddings", kMostPositions, default_positions);
+  c.max_positions = reader.count("max_position_embeddings", kMostPositions, defaults.positions);
   c.norm_eps = reader.positive("rms_norm_eps", 1e-6);
   c.rope = read_rope(reader, c.max_positions);
   c.tied_embeddings = reader.flag("tie_word_embeddings", false);
@@ -125,76 +138,86 @@ ModelConfig read_llama_like(const ConfigReader& reader, std::string_view where,
 }
 
 ModelConfig read_llama(const ConfigReader& reader, std::string_view where) {
-  ModelConfig c = read_llama_like(reader, where, 2048);
+  ModelConfig c = read_llama_like(reader, where, Family::llama, {2048});
   c.qkv_bias = c.attn_output_bias = reader.flag("attention_bias", false);
   c.ffn_input_bias = c.ffn_output_bias = reader.flag("mlp_bias", false);
   return c;
 }
 
-ModelConfig read_qwen2(const ConfigReader& reader, std::string_view where) {
-  ModelConfig c = read_llama_like(reader, where, 32768);
-  c.family = Family::qwen2;
-  c.qkv_bias = true;
-  reader.require_flag("use_sliding_window", false, "sliding-window attention is not supported");
+// The window is there unless it is null.
+ModelConfig read_mistral(const ConfigReader& reader, std::string_view where) {
+  ModelConfig c = read_llama_like(reader, where, Family::mistral, {131072, 8});
+  if (!reader.is_null("sliding_window"))
+    c.window = reader.count("sliding_window", kMostPositions, kDefaultWindow);
   return c;
 }
 
-Json gpt2_json(const ModelConfig& c) {
-  return {{"architectures", {"GPT2LMHeadModel"}},
-          {"n_layer", c.layers},
-          {"n_embd", c.hidden},
-          {"n_head", c.heads},
-          {"n_inner", c.ffn},
-          {"n_positions", c.max_positions},
-          {"layer_norm_epsilon", c.norm_eps},
-          {"activation_function", "gelu_new"},
-          {"attn_pdrop", 0.0},
-          {"embd_pdrop", 0.0},
-          {"resid_pdrop", 0.0}};
-}
-
-Json llama_like_json(const ModelConfig& c) {
-  Json json = {
-      {"architectures", {c.family == Family::qwen2 ? "Qwen2ForCausalLM" : "LlamaForCausalLM"}},
-      {"hidden_size", c.hidden},
-      {"intermediate_size", c.ffn},
-      {"num_hidden_layers", c.layers},
-      {"num_attention_heads", c.heads},
-      {"num_key_value_heads", c.kv_heads},
-      {"head_dim", c.head_dim},
-      {"max_position_embeddings", c.max_positions},
-      {"rms_norm_eps", c.norm_eps},
-      {"hidden_act", "silu"},
-      {"attention_dropout", 0.0}};
-  write_rope(c.rope, json);
-  if (c.family == Family::qwen2) {
-    json["use_sliding_window"] = false;
-  } else {
-    json["attention_bias"] = c.qkv_bias;
-    json["mlp_bias"] = c.ffn_input_bias;
+// In Qwen's files the layers from max_window_layers on have the window, or those that the newer
+// layer_types names. All or none are supported.
+std::int64_t read_qwen_window(const ConfigReader& reader, const ModelConfig& c) {
+  if (!reader.flag("use_sliding_window", false) || reader.is_null("sliding_window")) return 0;
+  const std::int64_t window = reader.count("sliding_window", kMostPositions, kDefaultWindow);
+  std::int64_t whole = reader.count("max_window_layers", kMostLayers, kDefaultWindowLayers, 0);
+  std::int64_t sliding = std::max<std::int64_t>(c.layers - whole, 0);
+  const auto types = reader.texts("layer_types");
+  if (!types.empty()) {
+    whole = std::count(types.begin(), types.end(), "full_attention");
+    sliding = std::count(types.begin(), types.end(), "sliding_attention");
   }
-  return json;
+  if (sliding == 0 && whole >= c.layers) return 0;
+  if (sliding == c.layers && whole == 0) return window;
+  throw reader
+      .wrong(types.empty() ? "max_window_layers" : "layer_types",
+             fmt::format("a sliding window in all {} layers, or in none", c.layers))
+      .hint("models in which only some layers have a sliding window are not supported");
 }
 
-// Whether the family's config.json can say these biases.
-bool biases_have_keys(const ModelConfig& c) {
-  const bool none_but_qkv = !c.attn_output_bias && !c.ffn_input_bias && !c.ffn_output_bias;
-  if (c.family == Family::qwen2) return c.qkv_bias && none_but_qkv;
-  const bool pairs = c.qkv_bias == c.attn_output_bias && c.ffn_input_bias == c.ffn_output_bias;
-  return pairs && (c.family == Family::llama || (c.qkv_bias && c.ffn_input_bias));
+ModelConfig read_qwen2(const ConfigReader& reader, std::string_view where) {
+  ModelConfig c = read_llama_like(reader, where, Family::qwen2, {32768, 32});
+  c.qkv_bias = true;
+  c.window = read_qwen_window(reader, c);
+  return c;
 }
 
-std::string_view torch_name(DType dtype) {
-  switch (dtype) {
-    case DType::f64:
-      return "float64";
-    case DType::bf16:
-      return "bfloat16";
-    case DType::f16:
-      return "float16";
-    default:
-      return "float32";
-  }
+ModelConfig read_qwen3(const ConfigReader& reader, std::string_view where) {
+  ModelConfig c = read_llama_like(reader, where, Family::qwen3, {32768, 32, 128});
+  c.qk_norm = true;
+  c.qkv_bias = c.attn_output_bias = reader.flag("attention_bias", false);
+  c.window = read_qwen_window(reader, c);
+  return c;
+}
+
+// TeleChat's files give no theta; its code turns by lengths (RopeKind::telechat), and attention
+// beyond training_seqlen is scaled: more positions than that are not supported.
+void read_telechat_positions(const ConfigReader& reader, ModelConfig& c) {
+  const std::int64_t fallback = reader.count("seq_length", kMostPositions, 8192);
+  c.max_positions = reader.count("training_seqlen", kMostPositions, fallback);
+  const std::int64_t base = reader.count("base_seqlen", kMostPositions, c.max_positions);
+  if (base >= c.max_positions) return;
+  c.rope.kind = RopeKind::telechat;
+  c.rope.original_max_positions = base;
+  c.rope.factor = double(c.max_positions) / double(base);
+}
+
+ModelConfig read_telechat(const ConfigReader& reader, std::string_view where) {
+  ModelConfig c;
+  c.family = Family::telechat;
+  c.layers = reader.count("n_layer", kMostLayers);
+  c.hidden = reader.count(reader.has("n_embed") ? "n_embed" : "hidden_size", kMostWidth);
+  c.heads = reader.count("n_head", kMostHeads);
+  c.kv_heads = reader.count("num_key_value_heads", kMostHeads, c.heads);
+  c.head_dim = derived_head_dim(c, where);
+  c.ffn = reader.count("ffn_hidden_size", kMostWidth);
+  c.vocab = reader.count("vocab_size", kMostVocab);
+  c.norm_eps = reader.positive("layer_norm_epsilon", 1e-5);
+  read_telechat_positions(reader, c);
+  c.attn_output_bias = c.ffn_output_bias = true;
+  c.tied_embeddings = reader.flag("tie_word_embeddings", true);
+  const char* why = "this variant of TeleChat is not supported";
+  reader.require_flag("embed_layernorm", false, why);
+  reader.require_flag("apply_residual_connection_post_layernorm", false, why);
+  read_dropout(reader, {"hidden_dropout", "attention_dropout"}, c);
+  return c;
 }
 
 }  // namespace
@@ -218,29 +241,14 @@ ModelConfig parse_config(const Json& json, std::string_view where) {
   ModelConfig c;
   if (type == "gpt2") c = read_gpt2(reader, where);
   else if (type == "llama") c = read_llama(reader, where);
+  else if (type == "mistral") c = read_mistral(reader, where);
   else if (type == "qwen2") c = read_qwen2(reader, where);
+  else if (type == "qwen3") c = read_qwen3(reader, where);
+  else if (type == "telechat") c = read_telechat(reader, where);
   else throw reader.wrong("model_type", fmt::format("one of {}", fmt::join(kFamilyNames, ", ")));
   read_common(reader, c);
   validate(c, where);
   return c;
-}
-
-Json to_config_json(const ModelConfig& c, DType dtype) {
-  if (!biases_have_keys(c))
-    throw InputError(
-        fmt::format("config.json of {} has no keys for this model's biases", family_name(c.family)))
-        .hint("the model can be planned and trained, not saved in this format");
-  Json json = c.family == Family::gpt2 ? gpt2_json(c) : llama_like_json(c);
-  json["model_type"] = family_name(c.family);
-  json["vocab_size"] = c.vocab;
-  json["tie_word_embeddings"] = c.tied_embeddings;
-  json["initializer_range"] = c.initializer_range;
-  json["bos_token_id"] = c.bos_id < 0 ? Json() : Json(c.bos_id);
-  json["eos_token_id"] = c.eos_ids.empty()       ? Json()
-                         : c.eos_ids.size() == 1 ? Json(c.eos_ids.front())
-                                                 : Json(c.eos_ids);
-  json["torch_dtype"] = torch_name(dtype);
-  return json;
 }
 
 }  // namespace autarky

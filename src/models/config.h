@@ -1,5 +1,5 @@
-// What a dense decoder is: one struct for the families gpt2, llama and qwen2, read from and written
-// to Hugging Face's config.json.
+// What a dense decoder is: one struct for all families, read from and written to Hugging Face's
+// config.json.
 #pragma once
 #include <cstdint>
 #include <nlohmann/json_fwd.hpp>
@@ -13,8 +13,10 @@
 
 namespace autarky {
 
-enum class Family : std::uint8_t { gpt2, llama, qwen2 };
-inline constexpr std::string_view kFamilyNames[] = {"gpt2", "llama", "qwen2"};  // model_type
+// telechat: TeleChat and TeleChat2, the dense ones.
+enum class Family : std::uint8_t { gpt2, llama, mistral, qwen2, qwen3, telechat };
+inline constexpr std::string_view kFamilyNames[] = {"gpt2",  "llama", "mistral",
+                                                    "qwen2", "qwen3", "telechat"};  // model_type
 constexpr std::string_view family_name(Family f) {
   return kFamilyNames[static_cast<std::size_t>(f)];
 }
@@ -42,7 +44,9 @@ struct ModelConfig {
   double norm_eps = 1e-6;
   Activation activation = Activation::silu_gate;
   PositionKind position = PositionKind::rope;
-  RopeConfig rope;  // position == rope only
+  RopeConfig rope;          // position == rope only
+  std::int64_t window = 0;  // a token sees so many, itself one of them; 0: all before it
+  bool qk_norm = false;     // RMS norm of each head's queries and keys, before they turn
 
   bool qkv_bias = false;          // of the query, key and value projections
   bool attn_output_bias = false;  // of the attention's output projection
@@ -65,11 +69,12 @@ struct ModelConfig {
 void validate(const ModelConfig& config, std::string_view where);
 
 // From the content of a config.json; validated. An unknown model_type or a feature that would
-// change the numbers (sliding windows, partial rotary, quantised weights, ...) is an InputError.
+// change the numbers (windows in some layers only, partial rotary, ...) is an InputError. Keys that
+// are not there mean what transformers takes them to mean.
 ModelConfig parse_config(const Json& json, std::string_view where);
 
-// A config.json that transformers loads; `dtype` is that of the weights beside it. InputError if
-// the family has no keys for this combination of biases.
+// A config.json that transformers (for telechat: the code beside its checkpoints) loads; `dtype` is
+// that of the weights beside it. InputError if the family has no keys for such a model.
 Json to_config_json(const ModelConfig& config, DType dtype = DType::f32);
 
 }  // namespace autarky

@@ -59,11 +59,17 @@ InputError ConfigReader::wrong(std::string_view key, std::string_view wanted) co
 
 bool ConfigReader::has(std::string_view key) const { return find(key) != nullptr; }
 
+bool ConfigReader::is_null(std::string_view key) const {
+  const auto it = json_.find(std::string(key));
+  return it != json_.end() && it->is_null();
+}
+
 std::int64_t ConfigReader::count(std::string_view key, std::int64_t most,
-                                 std::optional<std::int64_t> fallback) const {
+                                 std::optional<std::int64_t> fallback, std::int64_t least) const {
   if (fallback && !has(key)) return *fallback;
   const Json& value = need(key);
-  if (!is_whole(value, 1, most)) throw wrong(key, fmt::format("a whole number from 1 to {}", most));
+  if (!is_whole(value, least, most))
+    throw wrong(key, fmt::format("a whole number from {} to {}", least, most));
   return value.get<std::int64_t>();
 }
 
@@ -109,6 +115,15 @@ std::vector<std::int64_t> ConfigReader::ids(std::string_view key) const {
     result.push_back(id.get<std::int64_t>());
   }
   return result;
+}
+
+std::vector<std::string> ConfigReader::texts(std::string_view key) const {
+  const Json* value = find(key);
+  if (!value) return {};
+  if (!value->is_array() ||
+      !std::all_of(value->begin(), value->end(), [](const Json& text) { return text.is_string(); }))
+    throw wrong(key, "a list of texts");
+  return value->get<std::vector<std::string>>();
 }
 
 ConfigReader ConfigReader::section(std::string_view key) const {

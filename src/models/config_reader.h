@@ -17,10 +17,11 @@ class ConfigReader {
   // `where` names the file (and the section within it); InputError unless `json` is an object.
   ConfigReader(const Json& json, std::string where);
 
-  bool has(std::string_view key) const;  // there, and not null
-  // A whole number from 1 to `most`; without a fallback the key must be there.
+  bool has(std::string_view key) const;      // there, and not null
+  bool is_null(std::string_view key) const;  // there, and null
+  // A whole number from `least` to `most`; without a fallback the key must be there.
   std::int64_t count(std::string_view key, std::int64_t most,
-                     std::optional<std::int64_t> fallback = {}) const;
+                     std::optional<std::int64_t> fallback = {}, std::int64_t least = 1) const;
   // A finite number greater than 0.
   double positive(std::string_view key, std::optional<double> fallback = {}) const;
   // A finite number, 0 or more.
@@ -29,6 +30,8 @@ class ConfigReader {
   std::string text(std::string_view key, std::string_view fallback) const;
   // One token id, or a list of them; none where the key is not there.
   std::vector<std::int64_t> ids(std::string_view key) const;
+  // A list of texts; none where the key is not there.
+  std::vector<std::string> texts(std::string_view key) const;
   ConfigReader section(std::string_view key) const;
 
   // Throws unless the flag (or its absence) means `wanted`.

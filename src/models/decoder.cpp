@@ -12,6 +12,7 @@ namespace {
 // How a family calls the parameters of a layer and of the head.
 struct Names {
   std::string attn_norm, q, k, v, o, ffn_norm, gate, up, down, tokens, positions, final_norm;
+  std::string q_norm = {}, k_norm = {};  // with qk_norm
 };
 const Names& names_of(Family family) {
   static const Names gpt2{
@@ -28,7 +29,22 @@ const Names& names_of(Family family) {
                            "mlp.down_proj",
                            "model.embed_tokens",
                            "",
-                           "model.norm"};
+                           "model.norm",
+                           "self_attn.q_norm",
+                           "self_attn.k_norm"};
+  static const Names telechat{"input_layernorm",
+                              "self_attention.query",
+                              "self_attention.key",
+                              "self_attention.value",
+                              "self_attention.dense",
+                              "post_attention_layernorm",
+                              "mlp.gate_proj",
+                              "mlp.up_proj",
+                              "mlp.down_proj",
+                              "transformer.word_embeddings",
+                              "",
+                              "transformer.ln_f"};
+  if (family == Family::telechat) return telechat;
   return family == Family::gpt2 ? gpt2 : llama;
 }
 
@@ -138,6 +154,7 @@ Value attention_part(BlockWriter& w, const ModelConfig& c, Value x, std::int64_t
   const Names& n = names_of(c.family);
   Graph& g = w.graph();
   Value q = w.linear(x, n.q), k = w.linear(x, n.k), v = w.linear(x, n.v);
+  if (c.qk_norm) q = w.norm(q, n.q_norm), k = w.norm(k, n.k_norm);
   const Value positions = w.data("positions"), segments = w.data("segments");
   if (c.position == PositionKind::rope) {
     const Rope::Attrs rope{rope_attention_factor(c.rope)};
@@ -151,7 +168,7 @@ Value attention_part(BlockWriter& w, const ModelConfig& c, Value x, std::int64_t
     k_positions = w.cache_data("cache_positions", capacity);
     k_segments = w.cache_data("cache_segments", capacity);
   }
-  const Attention::Attrs attrs{1 / std::sqrt(double(c.head_dim))};
+  const Attention::Attrs attrs{1 / std::sqrt(double(c.head_dim)), c.window};
   const Value o =
       apply_all<Attention>(g, attrs, {q, k, v, positions, k_positions, segments, k_segments})[0];
   return w.linear(o, n.o);

@@ -1,4 +1,4 @@
-// The one decoder: GPT-2, Llama and Qwen2 as single-device code.
+// The one decoder of all families, as single-device code.
 #pragma once
 #include "ir/model.h"
 #include "models/config.h"

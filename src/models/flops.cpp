@@ -1,5 +1,7 @@
 #include "models/flops.h"
 
+#include <algorithm>
+
 #include "models/parameters.h"
 
 namespace autarky {
@@ -12,8 +14,10 @@ double model_flops_per_token(const ModelConfig& c, std::int64_t seq) {
       weights += double(p.count()) * (p.block == ParameterBlock::layer ? double(c.layers) : 1);
   }
   if (c.tied_embeddings) weights += double(c.vocab * c.hidden);
-  const double attention =
-      2 * double(seq) * double(c.heads * c.head_dim) * double(c.layers);  // 4 s h d / 2
+  // Keys that a token sees, averaged: all before it, or those of its window.
+  const double t = double(seq), w = c.window > 0 ? std::min(double(c.window), t) : t;
+  const double keys = w * (1 - w / (2 * t));
+  const double attention = 4 * keys * double(c.heads * c.head_dim) * double(c.layers);
   return 3 * (2 * weights + attention);
 }
 

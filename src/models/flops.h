@@ -5,8 +5,8 @@
 namespace autarky {
 
 // Of one token's forward and backward pass in sequences of `seq` tokens: 2 per multiply-add of
-// every matrix product the model needs, causal attention at half, backward twice the forward,
-// recomputation not counted, embedding look-ups free.
+// every matrix product the model needs, causal attention at half and within the window, backward
+// twice the forward, recomputation not counted, embedding look-ups free.
 double model_flops_per_token(const ModelConfig& config, std::int64_t seq);
 
 }  // namespace autarky

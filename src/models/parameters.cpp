@@ -100,6 +100,10 @@ void llama_layer(const ModelConfig& c, Builder& b) {
   b.bias(c.qkv_bias, l + "self_attn.k_proj.bias", "gd");
   b.matrix(l + "self_attn.v_proj.weight", "gde");
   b.bias(c.qkv_bias, l + "self_attn.v_proj.bias", "gd");
+  if (c.qk_norm) {
+    b.ones(l + "self_attn.q_norm.weight", "d");
+    b.ones(l + "self_attn.k_norm.weight", "d");
+  }
   b.matrix(l + "self_attn.o_proj.weight", "egrd");
   b.bias(c.attn_output_bias, l + "self_attn.o_proj.bias", "e");
   b.ones(l + "post_attention_layernorm.weight", "e");
@@ -120,6 +124,26 @@ void llama_parameters(const ModelConfig& c, Builder& b) {
   if (!c.tied_embeddings) b.matrix("lm_head.weight", "ve");
 }
 
+void telechat_parameters(const ModelConfig& c, Builder& b) {
+  b.matrix("transformer.word_embeddings.weight", "ve");
+  b.enter(ParameterBlock::layer);
+  const std::string h = "transformer.h.{}.";
+  b.ones(h + "input_layernorm.weight", "e");
+  b.matrix(h + "self_attention.query.weight", "grde");
+  b.matrix(h + "self_attention.key.weight", "gde");
+  b.matrix(h + "self_attention.value.weight", "gde");
+  b.matrix(h + "self_attention.dense.weight", "egrd");
+  b.bias(c.attn_output_bias, h + "self_attention.dense.bias", "e");
+  b.ones(h + "post_attention_layernorm.weight", "e");
+  b.matrix(h + "mlp.gate_proj.weight", "fe");
+  b.matrix(h + "mlp.up_proj.weight", "fe");
+  b.matrix(h + "mlp.down_proj.weight", "ef");
+  b.bias(c.ffn_output_bias, h + "mlp.down_proj.bias", "e");
+  b.enter(ParameterBlock::head);
+  b.ones("transformer.ln_f.weight", "e");
+  if (!c.tied_embeddings) b.matrix("lm_head.weight", "ve");
+}
+
 std::int64_t product(const std::vector<Dim>& dims) {
   std::int64_t n = 1;
   for (const Dim& dim : dims) n *= dim.extent;
@@ -137,12 +161,24 @@ std::vector<std::int64_t> flat_shape(const std::vector<Dim>& dims) {
   return shape;
 }
 
-// GPT-2's q, k and v are one tensor, "c_attn", side by side along its last dim.
-std::string fused_name(Family family, const std::string& name) {
-  if (family != Family::gpt2) return name;
-  for (const char* part : {"attn.q.", "attn.k.", "attn.v."})
-    if (const auto at = name.find(part); at != std::string::npos)
-      return name.substr(0, at) + "attn.c_attn." + name.substr(at + 7);
+struct Fusion {
+  std::string_view tensor;
+  std::vector<std::string_view> parts;
+};
+// GPT-2's q, k and v are one tensor, side by side along its last dim. TeleChat's k and v are one,
+// head by head: rows of the first key head, of the first value head, of the second key head...
+Fusion fusion_of(Family family) {
+  if (family == Family::gpt2) return {".attn.c_attn.", {".attn.q.", ".attn.k.", ".attn.v."}};
+  if (family == Family::telechat)
+    return {".self_attention.key_value.", {".self_attention.key.", ".self_attention.value."}};
+  return {};
+}
+
+// The tensor that a parameter lies in.
+std::string tensor_name(const Fusion& fusion, const std::string& name) {
+  for (const auto part : fusion.parts)
+    if (const auto at = name.find(part); at != name.npos)
+      return name.substr(0, at) + std::string(fusion.tensor) + name.substr(at + part.size());
   return name;
 }
 
@@ -153,6 +189,7 @@ std::int64_t ParameterSpec::count() const { return product(dims); }
 std::vector<ParameterSpec> parameters(const ModelConfig& config) {
   Builder builder(config);
   if (config.family == Family::gpt2) gpt2_parameters(config, builder);
+  else if (config.family == Family::telechat) telechat_parameters(config, builder);
   else llama_parameters(config, builder);
   return builder.take();
 }
@@ -172,15 +209,18 @@ std::string layer_name(std::string_view name, std::int64_t layer) {
 
 std::vector<TensorMap> tensor_maps(const ModelConfig& config) {
   std::vector<TensorMap> maps;
+  const Fusion fusion = fusion_of(config.family);
+  const bool by_heads = config.family == Family::telechat;
   for (const auto& p : parameters(config)) {
-    const std::string name = fused_name(config.family, p.name);
+    const std::string name = tensor_name(fusion, p.name);
     const auto shape = flat_shape(p.dims);
     const bool fused = name != p.name;
     auto map = maps.begin();
     while (map != maps.end() && map->hf_name != name) ++map;
     if (map == maps.end()) {
-      const int dim = fused ? int(shape.size()) - 1 : 0;
-      maps.push_back({name, shape, {{p.name, shape[std::size_t(dim)]}}, dim, p.block});
+      const int dim = fused && !by_heads ? int(shape.size()) - 1 : 0;
+      const std::int64_t turns = fused && by_heads ? config.kv_heads : 1;
+      maps.push_back({name, shape, {{p.name, shape[std::size_t(dim)]}}, dim, turns, p.block});
       continue;
     }
     const std::int64_t extent = shape[std::size_t(map->concat_dim)];

@@ -37,9 +37,9 @@ struct ParameterSpec {
   std::int64_t count() const;  // elements of one instance
 };
 
-// In a fixed order: embedding, layer, head. Llama and Qwen2 have q [g r d e], k, v [g d e],
-// o [e g r d], gate, up [f e], down [e f]; GPT-2 stores its matrices the other way round: q [e g r
-// d], k, v [e g d], o [g r d e], up [e f], down [f e]. Tied embeddings have no head matrix.
+// In a fixed order: embedding, layer, head. All have q [g r d e], k, v [g d e], o [e g r d], gate,
+// up [f e], down [e f], but GPT-2, which stores its matrices the other way round: q [e g r d], k,
+// v [e g d], o [g r d e], up [e f], down [f e]. Tied embeddings have no head matrix.
 std::vector<ParameterSpec> parameters(const ModelConfig& config);
 
 // All parameters of all layers.
@@ -49,7 +49,8 @@ std::int64_t parameter_count(const ModelConfig& config);
 std::string layer_name(std::string_view name, std::int64_t layer);
 
 // One tensor of a checkpoint and the parameters that lie in it, one after the other along
-// `concat_dim`; most tensors are one parameter. The one map for loading and for saving.
+// `concat_dim`, or in `turns` equal parts by turns: k0 v0 k1 v1 ... for two. Most tensors are one
+// parameter. The one map for loading and for saving.
 struct TensorMap {
   struct Piece {
     std::string parameter;    // ParameterSpec::name
@@ -60,6 +61,7 @@ struct TensorMap {
   std::vector<std::int64_t> hf_shape;
   std::vector<Piece> pieces;
   int concat_dim = 0;
+  std::int64_t turns = 1;  // divides every piece's extent
   ParameterBlock block = ParameterBlock::layer;
 };
 std::vector<TensorMap> tensor_maps(const ModelConfig& config);

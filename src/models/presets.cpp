@@ -83,10 +83,10 @@ ModelConfig llama3_405b() {
 // positions, eps, token ids and the 115B's 8 key/value heads: the 7B, 35B and 115B files of its
 // mindformers-telechat/research/telechat2. Biases on the attention's output and on down only, and
 // theta: its llama_factory_training/modeling_telechat2.py. Not from a source: the 3B's vocabulary
-// (taken to be its sisters'), initializer_range. Its checkpoints interleave key and value in one
-// tensor, which the llama map here does not describe.
+// (taken to be its sisters'), initializer_range.
 ModelConfig telechat2(const Shape& s) {
   ModelConfig c = llama(s);
+  c.family = Family::telechat;
   c.attn_output_bias = c.ffn_output_bias = true;
   c.bos_id = 1;
   c.eos_ids = {2};
@@ -103,11 +103,11 @@ ModelConfig tele_flm(const Shape& s) { return llama(s); }
 // Shapes: layers, hidden, heads, key/value heads, FFN, vocabulary, positions.
 std::vector<Preset> presets() {
   return {
-      {"quickstart", quickstart(), true},
-      {"llama-17m", llama({6, 384, 6, 6, 1024, 8192, 2048}), true},
-      {"gpt2-124m", gpt2(), true},
-      {"llama-160m", llama({12, 768, 12, 12, 2048, 50257, 2048}), true},
-      {"qwen2-0.5b", qwen2({24, 896, 14, 2, 4864, 151936, 131072}, true, 1e-6), true},
+      {"quickstart", quickstart()},
+      {"llama-17m", llama({6, 384, 6, 6, 1024, 8192, 2048})},
+      {"gpt2-124m", gpt2()},
+      {"llama-160m", llama({12, 768, 12, 12, 2048, 50257, 2048})},
+      {"qwen2-0.5b", qwen2({24, 896, 14, 2, 4864, 151936, 131072}, true, 1e-6)},
       {"telechat2-3b", telechat2({24, 3072, 24, 24, 6144, 131072, 8192})},
       {"telechat2-7b", telechat2({30, 4096, 32, 32, 12288, 131072, 8192})},
       {"qwen2-7b", qwen2({28, 3584, 28, 4, 18944, 152064, 131072}, false, 1e-6)},

@@ -11,7 +11,6 @@ namespace autarky {
 struct Preset {
   std::string name;
   ModelConfig config;
-  bool runnable = false;  // else a configuration for planning only
 };
 
 // The only list of them, small ones first.

@@ -21,6 +21,11 @@ double ntk_theta(const RopeConfig& rope, std::int64_t head_dim, std::int64_t seq
   return rope.theta * std::pow(rope.factor * longer - (rope.factor - 1), d / (d - 2));
 }
 
+double telechat_theta(const RopeConfig& rope, std::int64_t head_dim) {
+  const double alpha = std::exp2(std::ceil(std::log2(rope.factor) + 1)) - 1, d = double(head_dim);
+  return rope.theta * std::pow(std::max(alpha, 1.0), d / (d - 2));
+}
+
 // The (fractional) pair that makes `turns` full turns over the original positions:
 // N theta^(-2i/d) = 2 pi turns, solved for i.
 double pair_of_turns(const RopeConfig& rope, std::int64_t head_dim, double turns) {
@@ -54,8 +59,10 @@ void apply_llama3(const RopeConfig& rope, std::vector<double>& w) {
 
 std::vector<double> rope_inv_freq(const RopeConfig& rope, std::int64_t head_dim,
                                   std::int64_t seq_len) {
-  const bool ntk = rope.kind == RopeKind::ntk;
-  auto w = plain(ntk ? ntk_theta(rope, head_dim, seq_len) : rope.theta, head_dim);
+  double theta = rope.theta;
+  if (rope.kind == RopeKind::ntk) theta = ntk_theta(rope, head_dim, seq_len);
+  if (rope.kind == RopeKind::telechat) theta = telechat_theta(rope, head_dim);
+  auto w = plain(theta, head_dim);
   if (rope.kind == RopeKind::linear)
     for (double& x : w) x /= rope.factor;
   if (rope.kind == RopeKind::yarn) apply_yarn(rope, head_dim, w);

@@ -7,10 +7,11 @@
 namespace autarky {
 
 // How a model reaches beyond the positions it was first trained on.
-enum class RopeKind : std::uint8_t { none, linear, ntk, yarn, llama3 };
-// The names in HF's config.json ("rope_type"); ntk is its "dynamic".
-inline constexpr std::string_view kRopeKindNames[] = {"default", "linear", "dynamic", "yarn",
-                                                      "llama3"};
+enum class RopeKind : std::uint8_t { none, linear, ntk, yarn, llama3, telechat };
+// The names in HF's config.json ("rope_type"); ntk is its "dynamic". TeleChat's files give lengths
+// instead.
+inline constexpr std::string_view kRopeKindNames[] = {"default", "linear", "dynamic",
+                                                      "yarn",    "llama3", "telechat"};
 constexpr std::string_view rope_kind_name(RopeKind k) {
   return kRopeKindNames[static_cast<std::size_t>(k)];
 }
@@ -19,7 +20,7 @@ struct RopeConfig {
   double theta = 10000;
   RopeKind kind = RopeKind::none;
   double factor = 1;                        // all but none: how many times longer
-  std::int64_t original_max_positions = 0;  // ntk, yarn, llama3: of the first training
+  std::int64_t original_max_positions = 0;  // ntk, yarn, llama3, telechat: of the first training
   double low_freq_factor = 1;               // llama3
   double high_freq_factor = 4;              // llama3
   double beta_fast = 32;                    // yarn, in turns over the original positions
@@ -41,6 +42,8 @@ struct RopeConfig {
 //   llama3: w_i/factor where the wavelength exceeds N/low_freq_factor, w_i below
 //   N/high_freq_factor,
 //           between them a blend linear in N/wavelength          Llama 3, arXiv:2407.21783, and HF
+//   telechat: theta' = theta a^(d/(d-2)), a = max(1, 2^ceil(log2(factor) + 1) - 1): NTK in steps,
+//           for texts within the model's positions               Tele-AI's modeling_telechat2.py
 // `seq_len` matters to ntk only. head_dim is even and at least 4.
 std::vector<double> rope_inv_freq(const RopeConfig& rope, std::int64_t head_dim,
                                   std::int64_t seq_len);

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <span>
 
 namespace autarky {
 namespace {
@@ -15,10 +16,10 @@ constexpr double kMostFactor = 1e6;
 RopeKind read_kind(const ConfigReader& reader) {
   const char* key = reader.has("rope_type") ? "rope_type" : "type";
   const std::string name = reader.text(key, kRopeKindNames[0]);
-  const auto it = std::find(std::begin(kRopeKindNames), std::end(kRopeKindNames), name);
-  if (it == std::end(kRopeKindNames))
-    throw reader.wrong(key, fmt::format("{}", fmt::join(kRopeKindNames, ", ")));
-  return RopeKind(it - std::begin(kRopeKindNames));
+  const std::span known(kRopeKindNames, std::size_t(RopeKind::telechat));
+  const auto it = std::find(known.begin(), known.end(), name);
+  if (it == known.end()) throw reader.wrong(key, fmt::format("{}", fmt::join(known, ", ")));
+  return RopeKind(it - known.begin());
 }
 
 void read_yarn(const ConfigReader& reader, RopeConfig& rope) {

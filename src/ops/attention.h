@@ -120,11 +120,12 @@ struct Attention {
     const NotDifferentiable whole{"positions and segments are whole numbers"};
     return {d[0], d[1], d[2], whole, whole, whole, whole};
   }
-  // Two products over the visible half of the scores (all of them when s != t: decoding).
+  // Two products over the visible scores: a causal half, within the window; all of those in the
+  // window when s != t (decoding).
   static Cost cost(const Attrs& a, Types in, Types out) {
     const AttentionShape n(in);
-    double keys = n.s == n.t ? double(n.t) / 2 : double(n.t);
-    if (a.window > 0) keys = std::min(keys, double(a.window));
+    const double t = double(n.t), w = a.window > 0 ? std::min(double(a.window), t) : t;
+    const double keys = n.s == n.t ? w * (1 - w / (2 * t)) : w;  // per query, averaged
     Cost c = derived_cost(rule(a, in), in, out);
     c.flops = 4 * double(n.b * n.s * n.g * n.r * n.d) * keys;
     return c;

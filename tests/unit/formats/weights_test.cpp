@@ -29,6 +29,9 @@ ModelConfig tiny(Family family, bool tied) {
   c.max_positions = 6;
   c.tied_embeddings = tied;
   c.qkv_bias = family == Family::qwen2;
+  c.qk_norm = family == Family::qwen3;
+  if (family == Family::mistral || family == Family::qwen3) c.window = 3;
+  if (family == Family::telechat) c.attn_output_bias = c.ffn_output_bias = true;
   if (family != Family::gpt2) return c;
   c.kv_heads = c.heads;
   c.norm = NormKind::layer;
@@ -126,7 +129,8 @@ std::string refusal(const ModelConfig& config, const Change& change) {
 }
 
 TEST(Weights, EveryFamilyRoundTripsInEveryType) {
-  for (const Family family : {Family::gpt2, Family::llama, Family::qwen2})
+  for (const Family family : {Family::gpt2, Family::llama, Family::mistral, Family::qwen2,
+                              Family::qwen3, Family::telechat})
     for (const bool tied : {false, true})
       for (const DType dtype : {DType::f64, DType::f32, DType::bf16, DType::f16}) {
         const ScratchFolder folder;
@@ -170,6 +174,37 @@ TEST(Weights, TheFusedTensorOfGpt2HasTheLayoutOfTransformers) {
   const Values values = load(folder.path(), two_wide());
   EXPECT_EQ(values.at("transformer.h.0.attn.k.weight"), (std::vector<float>{200, 201, 202, 203}));
   EXPECT_EQ(values.at("transformer.h.0.attn.v.bias"), (std::vector<float>{300, 301}));
+}
+
+// key_value is [head: k rows, v rows; next head ...]: by hand for two heads of two rows and
+// hidden 2.
+TEST(Weights, TheFusedTensorOfTelechatGoesHeadByHead) {
+  const ScratchFolder folder;
+  ModelConfig config = tiny(Family::telechat, false);
+  config.hidden = 4, config.heads = config.kv_heads = 2, config.layers = 1;
+  const auto kind = [](const ParameterSpec& spec) {
+    return spec.name.find(".key.") != spec.name.npos     ? 'k'
+           : spec.name.find(".value.") != spec.name.npos ? 'v'
+                                                         : ' ';
+  };
+  save_weights(folder.path(), config, DType::f32,
+               [&](const ParameterSpec& spec, std::int64_t, std::span<float> v) {
+                 const float first = kind(spec) == 'k' ? 100 : kind(spec) == 'v' ? 200 : 0;
+                 for (std::size_t i = 0; i < v.size(); ++i) v[i] = first + float(i);
+               });
+  const SafetensorsReader reader(folder.path());
+  const std::string name = "transformer.h.0.self_attention.key_value.weight";
+  EXPECT_EQ(reader.tensor(name).shape, (std::vector<std::int64_t>{8, 4}));
+  std::vector<float> expected;
+  for (const float first : {100, 200, 108, 208})  // two rows of four each
+    for (int i = 0; i < 8; ++i) expected.push_back(first + float(i));
+  EXPECT_EQ(stored(reader, name), expected);
+  const Values values = load(folder.path(), config);
+  for (const auto& [what, first] : {std::pair("key", 100), {"value", 200}}) {
+    const auto& v = values.at(std::string("transformer.h.0.self_attention.") + what + ".weight");
+    ASSERT_EQ(v.size(), 16u);
+    for (std::size_t i = 0; i < v.size(); ++i) EXPECT_EQ(v[i], float(first) + float(i));
+  }
 }
 
 TEST(Weights, SavingRoundsToTheNearestValueOfTheType) {

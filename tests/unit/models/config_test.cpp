@@ -37,6 +37,41 @@ Json qwen2_json() {
                     "test");
 }
 
+// Keys and values as on the model pages of Mistral-7B-v0.1 and Qwen3-0.6B.
+Json mistral_json() {
+  return parse_json(R"({"model_type": "mistral", "hidden_size": 4096, "intermediate_size": 14336,
+    "num_hidden_layers": 32, "num_attention_heads": 32, "num_key_value_heads": 8,
+    "vocab_size": 32000, "max_position_embeddings": 32768, "rms_norm_eps": 1e-05,
+    "rope_theta": 10000.0, "sliding_window": 4096, "hidden_act": "silu",
+    "bos_token_id": 1, "eos_token_id": 2, "tie_word_embeddings": false})",
+                    "test");
+}
+
+Json qwen3_json() {
+  return parse_json(R"({"model_type": "qwen3", "hidden_size": 1024, "intermediate_size": 3072,
+    "num_hidden_layers": 28, "num_attention_heads": 16, "num_key_value_heads": 8, "head_dim": 128,
+    "vocab_size": 151936, "max_position_embeddings": 40960, "rms_norm_eps": 1e-06,
+    "rope_theta": 1000000, "rope_scaling": null, "tie_word_embeddings": true,
+    "attention_bias": false, "use_sliding_window": false, "sliding_window": null,
+    "max_window_layers": 28})",
+                    "test");
+}
+
+Json telechat_json() {
+  return parse_json(R"({"model_type": "telechat", "hidden_size": 4096, "ffn_hidden_size": 12288,
+    "n_layer": 30, "n_head": 32, "num_key_value_heads": 8, "vocab_size": 131072,
+    "layer_norm_epsilon": 1e-05, "hidden_dropout": 0.0, "attention_dropout": 0.0,
+    "seq_length": 8192, "training_seqlen": 8192, "base_seqlen": 8192, "embed_layernorm": false,
+    "apply_residual_connection_post_layernorm": false, "flash_attn": true, "logn": false,
+    "bos_token_id": 1, "eos_token_id": 2, "tie_word_embeddings": false})",
+                    "test");
+}
+
+Json with(Json json, const char* key, const Json& value) {
+  json[key] = value;
+  return json;
+}
+
 // The message of the user's error that `json` causes.
 std::string refusal(const Json& json) {
   try {
@@ -102,6 +137,114 @@ TEST(Config, ReadsQwen2WithBiasesOnQueryKeyAndValue) {
   EXPECT_EQ(c.bos_id, -1);
 }
 
+TEST(Config, ReadsTheWindowOfMistralWhichMayBeNull) {
+  const ModelConfig c = parse_config(mistral_json(), "test");
+  EXPECT_EQ(c.family, Family::mistral);
+  EXPECT_EQ(c.window, 4096);
+  EXPECT_EQ(c.head_dim, 128);
+  EXPECT_FALSE(c.qkv_bias || c.attn_output_bias || c.ffn_input_bias || c.ffn_output_bias);
+  EXPECT_EQ(parse_config(with(mistral_json(), "sliding_window", nullptr), "test").window, 0);
+}
+
+// MistralConfig's defaults: 8 key/value heads, a window of 4096, 131072 positions.
+TEST(Config, AbsentKeysOfMistralMeanWhatTransformersTakesThemToMean) {
+  Json json = mistral_json();
+  for (const char* key : {"sliding_window", "num_key_value_heads", "max_position_embeddings"})
+    json.erase(key);
+  const ModelConfig c = parse_config(json, "test");
+  EXPECT_EQ(c.window, 4096);
+  EXPECT_EQ(c.kv_heads, 8);
+  EXPECT_EQ(c.max_positions, 131072);
+  EXPECT_EQ(parse_config(with(json, "num_key_value_heads", nullptr), "test").kv_heads, 32);
+}
+
+TEST(Config, ReadsQwen3WithItsNormsOfHeadsAndItsHeadSize) {
+  const ModelConfig c = parse_config(qwen3_json(), "test");
+  EXPECT_EQ(c.family, Family::qwen3);
+  EXPECT_TRUE(c.qk_norm);
+  EXPECT_FALSE(c.qkv_bias || c.attn_output_bias || c.ffn_input_bias || c.ffn_output_bias);
+  EXPECT_EQ(c.head_dim, 128);  // 16 heads of it are wider than the hidden size
+  EXPECT_EQ(c.window, 0);
+  Json json = qwen3_json();
+  json.erase("head_dim");
+  EXPECT_EQ(parse_config(json, "test").head_dim, 128);
+  const ModelConfig biased = parse_config(with(json, "attention_bias", true), "test");
+  EXPECT_TRUE(biased.qkv_bias && biased.attn_output_bias);
+}
+
+TEST(Config, ReadsTheWindowOfQwenIfAllLayersHaveItOrNone) {
+  Json json = with(qwen2_json(), "use_sliding_window", true);  // from layer 24 of 24: nowhere
+  EXPECT_EQ(parse_config(json, "test").window, 0);
+  json["max_window_layers"] = 0;
+  EXPECT_EQ(parse_config(json, "test").window, 32768);
+  json["layer_types"] = std::vector<std::string>(24, "full_attention");
+  EXPECT_EQ(parse_config(json, "test").window, 0);
+  json["layer_types"] = std::vector<std::string>(24, "sliding_attention");
+  json["sliding_window"] = 128;
+  EXPECT_EQ(parse_config(json, "test").window, 128);
+  EXPECT_EQ(parse_config(with(json, "sliding_window", nullptr), "test").window, 0);
+  EXPECT_EQ(parse_config(with(json, "use_sliding_window", false), "test").window, 0);
+}
+
+TEST(Config, RefusesAWindowInSomeLayersOnly) {
+  Json json = with(qwen2_json(), "use_sliding_window", true);
+  const char* why = "only some layers";
+  expect_says(refusal(json, "max_window_layers", 20),
+              {"max_window_layers", "found 20", "all 24 layers, or in none", why});
+  std::vector<std::string> types(24, "sliding_attention");
+  types[5] = "full_attention";
+  expect_says(refusal(json, "layer_types", types), {"layer_types", "all 24 layers", why});
+  types[5] = "chunked_attention";
+  expect_says(refusal(json, "layer_types", types), {"layer_types"});
+  expect_says(refusal(json, "layer_types", std::vector<std::string>(23, "sliding_attention")),
+              {"layer_types", "all 24 layers"});
+  expect_says(refusal(json, "layer_types", {1, 2}), {"layer_types", "a list of texts"});
+  expect_says(refusal(json, "max_window_layers", -1), {"max_window_layers", "from 0"});
+  expect_says(refusal(mistral_json(), "sliding_window", 0), {"sliding_window", "from 1"});
+  expect_says(refusal(mistral_json(), "sliding_window", 3e9), {"sliding_window"});
+}
+
+TEST(Config, ReadsTeleChatsOwnKeys) {
+  const ModelConfig c = parse_config(telechat_json(), "test");
+  EXPECT_EQ(c.family, Family::telechat);
+  EXPECT_EQ(c.layers, 30);
+  EXPECT_EQ(c.heads, 32);
+  EXPECT_EQ(c.kv_heads, 8);
+  EXPECT_EQ(c.head_dim, 128);
+  EXPECT_EQ(c.ffn, 12288);
+  EXPECT_EQ(c.norm, NormKind::rms);
+  EXPECT_EQ(c.norm_eps, 1e-5);
+  EXPECT_EQ(c.max_positions, 8192);
+  EXPECT_EQ(c.rope, RopeConfig{});
+  EXPECT_TRUE(c.attn_output_bias && c.ffn_output_bias);
+  EXPECT_FALSE(c.qkv_bias || c.ffn_input_bias || c.tied_embeddings);
+  Json json = telechat_json();
+  for (const char* key : {"num_key_value_heads", "training_seqlen", "base_seqlen"}) json.erase(key);
+  json["seq_length"] = 4096;
+  const ModelConfig older = parse_config(json, "test");
+  EXPECT_EQ(older.kv_heads, 32);
+  EXPECT_EQ(older.max_positions, 4096);
+}
+
+TEST(Config, ReadsTeleChatsStretchedPositions) {
+  const ModelConfig c = parse_config(with(telechat_json(), "training_seqlen", 32768), "test");
+  EXPECT_EQ(c.max_positions, 32768);
+  EXPECT_EQ(c.rope.kind, RopeKind::telechat);
+  EXPECT_EQ(c.rope.factor, 4);
+  EXPECT_EQ(c.rope.original_max_positions, 8192);
+}
+
+TEST(Config, RefusesVariantsOfTeleChat) {
+  expect_says(refusal(telechat_json(), "embed_layernorm", true), {"embed_layernorm", "variant"});
+  expect_says(refusal(telechat_json(), "apply_residual_connection_post_layernorm", true),
+              {"post_layernorm", "variant"});
+  expect_says(refusal(telechat_json(), "n_head", 30), {"4096", "30 heads"});
+  expect_says(refusal(telechat_json(), "rope_scaling", 1), {"accepted"});  // its code reads none
+  Json json = telechat_json();
+  json.erase("ffn_hidden_size");
+  expect_says(refusal(json), {"ffn_hidden_size", "missing"});
+}
+
 TEST(Config, ReadsTheHeadSizeWhereItIsGiven) {
   Json json = llama_json();
   json["head_dim"] = 96;
@@ -135,7 +278,12 @@ TEST(Config, WritesWhatItReads) {
                           {"mscale_all_dim", 0.9}};
   Json biased = llama_json();
   biased["attention_bias"] = biased["mlp_bias"] = true;
-  for (const Json& json : {llama_json(), gpt2_json(), qwen2_json(), yarn, biased}) {
+  Json windowed = with(qwen3_json(), "use_sliding_window", true);
+  windowed["sliding_window"] = 100, windowed["max_window_layers"] = 0;
+  for (const Json& json : {llama_json(), gpt2_json(), qwen2_json(), yarn, biased, mistral_json(),
+                           with(mistral_json(), "sliding_window", nullptr), qwen3_json(), windowed,
+                           with(qwen3_json(), "attention_bias", true), telechat_json(),
+                           with(telechat_json(), "training_seqlen", 32768)}) {
     ModelConfig c = parse_config(json, "test");
     c.notes.clear();
     EXPECT_EQ(parse_config(to_config_json(c), "again"), c) << json.dump();
@@ -149,17 +297,47 @@ TEST(Config, WritesTheKeysThatTransformersNeeds) {
   EXPECT_EQ(json["torch_dtype"], "bfloat16");
   EXPECT_EQ(json["rope_scaling"]["rope_type"], "llama3");
   EXPECT_EQ(json["num_key_value_heads"], 8);
+  const Json mistral = to_config_json(parse_config(mistral_json(), "test"));
+  EXPECT_EQ(mistral["architectures"], Json::array({"MistralForCausalLM"}));
+  EXPECT_EQ(mistral["sliding_window"], 4096);
+  EXPECT_FALSE(mistral.contains("attention_bias"));
+  const Json qwen3 = to_config_json(parse_config(qwen3_json(), "test"));
+  EXPECT_EQ(qwen3["architectures"], Json::array({"Qwen3ForCausalLM"}));
+  EXPECT_EQ(qwen3["use_sliding_window"], false);
 }
 
-TEST(Config, RefusesToWriteBiasesThatTheFamilyHasNoKeysFor) {
-  ModelConfig c = parse_config(llama_json(), "test");
-  c.attn_output_bias = true;
-  EXPECT_THROW(to_config_json(c), Error);
+// The message of the error on writing what `change` makes of a model.
+template <class Change>
+std::string write_refusal(const Json& json, const Change& change) {
+  ModelConfig c = parse_config(json, "test");
+  change(c);
+  try {
+    to_config_json(c);
+  } catch (const Error& e) {
+    return e.what();
+  }
+  return "written";
+}
+
+TEST(Config, RefusesToWriteWhatTheFamilyHasNoKeysFor) {
+  const auto attn_bias = [](ModelConfig& c) { c.attn_output_bias = !c.attn_output_bias; };
+  for (const Json& json :
+       {llama_json(), gpt2_json(), mistral_json(), qwen2_json(), qwen3_json(), telechat_json()})
+    expect_says(write_refusal(json, attn_bias), {"biases"});
+  const auto window = [](ModelConfig& c) { c.window = 5; };
+  for (const Json& json : {llama_json(), gpt2_json(), telechat_json()})
+    expect_says(write_refusal(json, window), {"sliding window"});
+  const auto norm = [](ModelConfig& c) { c.qk_norm = !c.qk_norm; };
+  for (const Json& json : {llama_json(), mistral_json(), qwen3_json()})
+    expect_says(write_refusal(json, norm), {"norms of queries and keys"});
+  expect_says(write_refusal(llama_json(), [](auto& c) { c.rope.kind = RopeKind::telechat; }),
+              {"rotary"});
+  expect_says(write_refusal(telechat_json(), [](auto& c) { c.rope.theta = 5000; }), {"rotary"});
 }
 
 TEST(Config, NamesTheFamiliesItKnowsWhenItDoesNotKnowOne) {
   expect_says(refusal(llama_json(), "model_type", "mamba"),
-              {"dir/config.json", "mamba", "gpt2, llama, qwen2"});
+              {"dir/config.json", "mamba", "gpt2, llama, mistral, qwen2, qwen3, telechat"});
   expect_says(refusal(Json::object()), {"model_type"});
   expect_says(refusal(Json::array()), {"object"});
 }
@@ -192,7 +370,6 @@ TEST(Config, RefusesModelsBeyondAnyMachine) {
 }
 
 TEST(Config, RefusesFeaturesThatWouldChangeTheNumbers) {
-  expect_says(refusal(qwen2_json(), "use_sliding_window", true), {"use_sliding_window", "false"});
   expect_says(refusal(llama_json(), "hidden_act", "relu"), {"hidden_act", "relu", "silu"});
   expect_says(refusal(gpt2_json(), "activation_function", "gelu"), {"activation_function"});
   expect_says(refusal(gpt2_json(), "scale_attn_by_inverse_layer_idx", true), {"not supported"});
@@ -206,6 +383,7 @@ TEST(Config, RefusesBadRopeScaling) {
     return refusal(llama_json(), "rope_scaling", value);
   };
   expect_says(scaling({{"rope_type", "longrope"}, {"factor", 2}}), {"longrope", "yarn", "llama3"});
+  expect_says(scaling({{"rope_type", "telechat"}, {"factor", 2}}), {"found \"telechat\""});
   expect_says(scaling({{"rope_type", "linear"}}), {"factor", "missing"});
   expect_says(scaling({{"rope_type", "linear"}, {"factor", 0.5}}), {"factor", "0.5"});
   expect_says(scaling({{"rope_type", "llama3"},

@@ -41,5 +41,18 @@ TEST(ModelFlops, CountGroupedQueries) {
             hand(24, kLayer, 896.0 * 151936, 1024, 896));
 }
 
+// A window of 4 at T = 8: tokens see 1 2 3 4 4 4 4 4 keys, 26 in all; less half a key for each of
+// the first 4 tokens (T / 2 of T keys leaves it out, too) 24, so 3 a token.
+TEST(ModelFlops, CountTheKeysWithinTheWindow) {
+  ModelConfig c = preset_config("llama-17m");
+  const double whole = model_flops_per_token(c, 8);
+  c.window = 4;
+  EXPECT_EQ(whole - model_flops_per_token(c, 8), 3 * 4 * (4 - 3) * 384 * 6);
+  c.window = 8;
+  EXPECT_EQ(model_flops_per_token(c, 8), whole);
+  c.window = 9;
+  EXPECT_EQ(model_flops_per_token(c, 8), whole);
+}
+
 }  // namespace
 }  // namespace autarky

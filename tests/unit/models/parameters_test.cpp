@@ -86,7 +86,30 @@ TEST(Parameters, Gpt2sFusedTensorIsQueryKeyAndValueSideBySide) {
   EXPECT_EQ(find_map(c, "transformer.h.{}.mlp.c_proj.weight").hf_shape, (Shape{3072, 768}));
 }
 
-// What transformers calls the tensors of the three families.
+TEST(Parameters, TelechatsFusedTensorIsKeyAndValueHeadByHead) {
+  const ModelConfig c = preset_config("telechat2-115b");
+  const TensorMap map = find_map(c, "transformer.h.{}.self_attention.key_value.weight");
+  EXPECT_EQ(map.hf_shape, (Shape{2048, 8192}));
+  EXPECT_EQ(map.concat_dim, 0);
+  EXPECT_EQ(map.turns, 8);
+  EXPECT_EQ(map.pieces, (std::vector<TensorMap::Piece>{
+                            {"transformer.h.{}.self_attention.key.weight", 1024},
+                            {"transformer.h.{}.self_attention.value.weight", 1024}}));
+  EXPECT_EQ(find_map(c, "transformer.h.{}.self_attention.query.weight").turns, 1);
+}
+
+TEST(Parameters, Qwen3HasANormOfEachHeadsQueriesAndKeys) {
+  ModelConfig c = preset_config("qwen2-0.5b");
+  c.family = Family::qwen3;
+  c.qk_norm = true;
+  for (const char* name : {"q_norm", "k_norm"}) {
+    const ParameterSpec p = find(c, std::string("model.layers.{}.self_attn.") + name + ".weight");
+    EXPECT_EQ(p.dims, (Dims{{'d', 64}}));
+    EXPECT_EQ(p.init.kind, InitKind::ones);
+  }
+}
+
+// What transformers, and the code beside TeleChat2's checkpoints, call the tensors.
 TEST(Parameters, TensorsHaveTheNamesOfTheCheckpoints) {
   const auto names = [](const char* preset) {
     std::set<std::string> found;
@@ -118,6 +141,14 @@ TEST(Parameters, TensorsHaveTheNamesOfTheCheckpoints) {
   llama.erase("lm_head.weight");  // tied
   for (const char* x : {"q", "k", "v"}) llama.insert(l + "self_attn." + x + "_proj.bias");
   EXPECT_EQ(names("qwen2-0.5b"), llama);
+  const std::string a = h + "self_attention.", m = h + "mlp.";
+  EXPECT_EQ(
+      names("telechat2-7b"),
+      (std::set<std::string>{"transformer.word_embeddings.weight", h + "input_layernorm.weight",
+                             a + "query.weight", a + "key_value.weight", a + "dense.weight",
+                             a + "dense.bias", h + "post_attention_layernorm.weight",
+                             m + "gate_proj.weight", m + "up_proj.weight", m + "down_proj.weight",
+                             m + "down_proj.bias", "transformer.ln_f.weight", "lm_head.weight"}));
 }
 
 TEST(Parameters, EveryParameterLiesInExactlyOneTensorOfItsSize) {

@@ -59,6 +59,23 @@ TEST(Rope, Llama3BlendsBetweenTwoWavelengths) {
        2.9274998701761677e-06, 1.2891731721515574e-06, 5.677088100759837e-07});
 }
 
+// 2^(ceil(log2(factor)) + 1) - 1 is 3 for a factor above 1 to 2, 7 up to 4; theta 10000 becomes
+// 10000 * 3^(8/6), 10000 * 7^(8/6).
+TEST(Rope, TelechatStretchesInPowersOfTwo) {
+  const auto frequencies = [](double factor) {
+    return rope_inv_freq(rope(RopeKind::telechat, 10000, factor, 8192), 8, 1);
+  };
+  const std::vector<double> three = {1.0, 0.06933612743506347, 0.0048074985676913612,
+                                     0.00033333333333333335};
+  const std::vector<double> seven = {1.0, 0.052275795857471025, 0.0027327588325319844,
+                                     0.00014285714285714287};
+  expect_near(frequencies(1), {1.0, 0.1, 0.01, 0.001});
+  expect_near(frequencies(1.5), three);
+  expect_near(frequencies(2), three);
+  expect_near(frequencies(4), seven);
+  EXPECT_EQ(rope_attention_factor(rope(RopeKind::telechat, 10000, 4, 8192)), 1);
+}
+
 TEST(Rope, OnlyYarnScalesTheAttention) {
   RopeConfig r = rope(RopeKind::llama3, 500000, 8, 8192);
   EXPECT_EQ(rope_attention_factor(r), 1);
