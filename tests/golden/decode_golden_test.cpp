@@ -1,4 +1,4 @@
-// Decoding with a key/value cache against plain torch's logits (make_model_golden.py).
+// Decoding with a key/value cache against the logits of transformers (make_model_golden.py).
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -91,7 +91,7 @@ TEST_P(DecodeGolden, CachedLogitsAreLikeTorch) {
   expect_torch_logits(GetParam(), *make_cpu_backend());
 }
 
-INSTANTIATE_TEST_SUITE_P(Families, DecodeGolden, testing::Values("gpt2", "llama", "qwen2"),
+INSTANTIATE_TEST_SUITE_P(Families, DecodeGolden, testing::ValuesIn(kGoldenModels),
                          [](const auto& family) { return std::string(family.param); });
 
 }  // namespace

@@ -17,8 +17,8 @@ Weights read_weights(const fs::path& file, const ModelConfig& config) {
 
 }  // namespace
 
-Golden read_golden(const std::string& family) {
-  const fs::path folder = fs::path(AUTARKY_SOURCE_DIR) / "tests" / "golden" / "models" / family;
+Golden read_golden(const std::string& name) {
+  const fs::path folder = fs::path(AUTARKY_SOURCE_DIR) / "tests" / "golden" / "models" / name;
   Golden g;
   g.config = parse_config(read_json(folder / "config.json"), "config.json");
   g.initial = read_weights(folder / "model.safetensors", g.config);

@@ -1,4 +1,4 @@
-// What make_model_golden.py wrote for one family.
+// What make_model_golden.py wrote for one model.
 #pragma once
 #include <map>
 #include <nlohmann/json.hpp>
@@ -22,6 +22,10 @@ struct Golden {
   Json run;
 };
 
-Golden read_golden(const std::string& family);
+// The models are the folders of tests/golden/models.
+inline constexpr const char* kGoldenModels[] = {"gpt2",  "llama", "llama3",  "mistral",
+                                                "qwen2", "qwen3", "telechat"};
+
+Golden read_golden(const std::string& name);
 
 }  // namespace autarky

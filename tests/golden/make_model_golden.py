@@ -1,16 +1,24 @@
 #!/usr/bin/python3
-"""Writes tests/golden/models/<family>/: tiny GPT-2, Llama and Qwen2 models with random weights, and
-what plain torch (f64) computes for them: logits, losses, gradients, and ten steps of AdamW.
+"""Writes tests/golden/models/<name>/: tiny models of every family with random weights, and what
+Hugging Face transformers (in f64) computes for them: logits, losses, gradients, and ten steps of
+AdamW. Each model is also written out here in plain torch, and both must agree. TeleChat, which
+transformers does not have, is plain torch alone, after Tele-AI's published configuration and code.
 
-Needs Debian's python3-torch. Run from anywhere; the same files come out each time."""
+By hand: tests/golden/with_transformers.sh tests/golden/make_model_golden.py [NAME...]
+The same files come out each time."""
 import json
 import math
 import os
 import struct
+import sys
 
 import torch
 
+import old_torch    # noqa: F401, before transformers
+import transformers
+
 STEPS, LR, CLIP, DECAY, EPS, BETAS = 10, 3e-3, 1.0, 0.1, 1e-4, (0.9, 0.95)
+AGREE = 1e-5    # of the largest value: transformers has some of its sums in f32
 ROWS, SEQ, VOCAB, HIDDEN, HEADS, LAYERS, FFN = 4, 16, 64, 32, 4, 2, 48
 
 
@@ -43,12 +51,13 @@ def make_batch():
     return tokens, positions, segments, targets
 
 
-def attend(q, k, v, positions, segments):
+def attend(q, k, v, positions, segments, window=None):
     """q [b h s d], k and v [b h s d] -> [b s h*d]"""
     scores = q @ k.transpose(-1, -2) / math.sqrt(q.shape[-1])
     same = segments[:, :, None] == segments[:, None, :]
-    before = positions[:, :, None] >= positions[:, None, :]
-    scores = scores.masked_fill(~(same & before)[:, None], float("-inf"))
+    back = positions[:, :, None] - positions[:, None, :]
+    seen = same & (back >= 0) & (back < (window or SEQ))
+    scores = scores.masked_fill(~seen[:, None], float("-inf"))
     o = torch.softmax(scores, -1) @ v
     return o.transpose(1, 2).flatten(2)
 
@@ -87,37 +96,94 @@ def rms_norm(x, w):
     return x / torch.sqrt((x * x).mean(-1, keepdim=True) + 1e-6) * w
 
 
-def rotate(x, positions, theta):
+def frequencies(d, theta, scaling=None):
+    """Radians per position of each pair; `scaling` as in Llama 3.1's config.json."""
+    plain = [theta ** (-2 * i / d) for i in range(d // 2)]
+    if scaling is None:
+        return torch.tensor(plain, dtype=torch.float64)
+    low, high = scaling["low_freq_factor"], scaling["high_freq_factor"]
+    scaled = []
+    for f in plain:
+        turns = scaling["original_max_position_embeddings"] * f / (2 * math.pi)
+        keep = 0 if turns < low else 1 if turns > high else (turns - low) / (high - low)
+        scaled.append(keep * f + (1 - keep) * f / scaling["factor"])
+    return torch.tensor(scaled, dtype=torch.float64)
+
+
+def rotate(x, positions, frequency):
     """x [b h s d]; element i turns with element i + d/2."""
     half = x.shape[-1] // 2
-    frequency = theta ** (-torch.arange(half, dtype=torch.float64) / half)
     angle = (positions[:, :, None] * frequency)[:, None]
     u, w = x[..., :half], x[..., half:]
     return torch.cat([u * angle.cos() - w * angle.sin(), w * angle.cos() + u * angle.sin()], -1)
 
 
-def llama_logits(p, batch, kv_heads, theta):
+def linear_of(p, layer):
+    def linear(h, name):
+        y = h @ p[f"{layer}{name}.weight"].T
+        bias = f"{layer}{name}.bias"
+        return y + p[bias] if bias in p else y
+    return linear
+
+
+def gated(h, linear):
+    gate = linear(h, "mlp.gate_proj")
+    return linear(gate * torch.sigmoid(gate) * linear(h, "mlp.up_proj"), "mlp.down_proj")
+
+
+def llama_logits(p, batch, config):
+    """Llama, Mistral, Qwen2 and Qwen3."""
     tokens, positions, segments, _ = batch
+    kv_heads, d = config["num_key_value_heads"], config.get("head_dim", HIDDEN // HEADS)
+    frequency = frequencies(d, config["rope_theta"], config.get("rope_scaling"))
     x = p["model.embed_tokens.weight"][tokens]
     for i in range(LAYERS):
-        w = lambda name: p[f"model.layers.{i}.{name}"]
-
-        def linear(h, name):
-            y = h @ w(name + ".weight").T
-            bias = f"model.layers.{i}.{name}.bias"
-            return y + p[bias] if bias in p else y
-
-        h = rms_norm(x, w("input_layernorm.weight"))
-        q = rotate(heads(linear(h, "self_attn.q_proj"), HEADS), positions, theta)
-        k = rotate(heads(linear(h, "self_attn.k_proj"), kv_heads), positions, theta)
+        layer = f"model.layers.{i}."
+        linear = linear_of(p, layer)
+        h = rms_norm(x, p[layer + "input_layernorm.weight"])
+        q = heads(linear(h, "self_attn.q_proj"), HEADS)
+        k = heads(linear(h, "self_attn.k_proj"), kv_heads)
         v = heads(linear(h, "self_attn.v_proj"), kv_heads)
+        if config["model_type"] == "qwen3":
+            q = rms_norm(q, p[layer + "self_attn.q_norm.weight"])
+            k = rms_norm(k, p[layer + "self_attn.k_norm.weight"])
+        q, k = (rotate(t, positions, frequency) for t in (q, k))
         k, v = (t.repeat_interleave(HEADS // kv_heads, 1) for t in (k, v))
-        x = x + linear(attend(q, k, v, positions, segments), "self_attn.o_proj")
-        h = rms_norm(x, w("post_attention_layernorm.weight"))
-        gate = linear(h, "mlp.gate_proj")
-        x = x + linear(gate * torch.sigmoid(gate) * linear(h, "mlp.up_proj"), "mlp.down_proj")
+        o = attend(q, k, v, positions, segments, config.get("sliding_window"))
+        x = x + linear(o, "self_attn.o_proj")
+        x = x + gated(rms_norm(x, p[layer + "post_attention_layernorm.weight"]), linear)
     x = rms_norm(x, p["model.norm.weight"])
     return x @ p.get("lm_head.weight", p["model.embed_tokens.weight"]).T
+
+
+def telechat_frequencies(config, d):
+    """NTK by steps: for texts up to training_seqlen tokens, from a model first trained on
+    base_seqlen."""
+    context = math.log(config["training_seqlen"] / config["base_seqlen"], 2) + 1
+    alpha = max(2 ** math.ceil(context) - 1, 1)
+    return frequencies(d, 10000.0 * alpha ** (d / (d - 2)))
+
+
+def telechat_logits(p, batch, config):
+    tokens, positions, segments, _ = batch
+    kv_heads, d = config["num_key_value_heads"], HIDDEN // HEADS
+    frequency = telechat_frequencies(config, d)
+    x = p["transformer.word_embeddings.weight"][tokens]
+    for i in range(LAYERS):
+        layer = f"transformer.h.{i}."
+        linear = linear_of(p, layer)
+        h = rms_norm(x, p[layer + "input_layernorm.weight"])
+        q = heads(linear(h, "self_attention.query"), HEADS)
+        # For each key/value head in turn its key, then its value.
+        mixed = heads(linear(h, "self_attention.key_value"), kv_heads)
+        k, v = mixed[..., :d], mixed[..., d:]
+        q, k = (rotate(t, positions, frequency) for t in (q, k))
+        k, v = (t.repeat_interleave(HEADS // kv_heads, 1) for t in (k, v))
+        o = attend(q, k, v, positions, segments)
+        x = x + linear(o, "self_attention.dense")
+        x = x + gated(rms_norm(x, p[layer + "post_attention_layernorm.weight"]), linear)
+    x = rms_norm(x, p["transformer.ln_f.weight"])
+    return x @ p["lm_head.weight"].T
 
 
 def gpt2():
@@ -135,29 +201,81 @@ def gpt2():
     return config, {"transformer." + k: v for k, v in shapes.items()}, gpt2_logits
 
 
-def llama_like(family, architecture, kv_heads, theta, tied, qkv_bias):
-    d = HIDDEN // HEADS
+def llama_like(family, architecture, kv_heads, theta, tied, biased=(), **more):
+    """`biased`: ends of the names of the projections that have a bias; `more`: further keys."""
+    d = more.get("head_dim", HIDDEN // HEADS)
     shapes = {"model.embed_tokens.weight": (VOCAB, HIDDEN), "model.norm.weight": (HIDDEN,)}
     if not tied:
         shapes["lm_head.weight"] = (VOCAB, HIDDEN)
     for i in range(LAYERS):
         layer = f"model.layers.{i}."
-        for name, shape in {"self_attn.q_proj": (HIDDEN, HIDDEN),
+        for name, shape in {"self_attn.q_proj": (HEADS * d, HIDDEN),
                             "self_attn.k_proj": (kv_heads * d, HIDDEN),
                             "self_attn.v_proj": (kv_heads * d, HIDDEN),
-                            "self_attn.o_proj": (HIDDEN, HIDDEN), "mlp.gate_proj": (FFN, HIDDEN),
+                            "self_attn.o_proj": (HIDDEN, HEADS * d), "mlp.gate_proj": (FFN, HIDDEN),
                             "mlp.up_proj": (FFN, HIDDEN), "mlp.down_proj": (HIDDEN, FFN),
                             "input_layernorm": (HIDDEN,),
                             "post_attention_layernorm": (HIDDEN,)}.items():
             shapes[layer + name + ".weight"] = shape
-            if qkv_bias and name[-6:] in ("q_proj", "k_proj", "v_proj"):
+            if name.endswith(tuple(biased)):
                 shapes[layer + name + ".bias"] = shape[:1]
+        if family == "qwen3":
+            shapes[layer + "self_attn.q_norm.weight"] = shapes[
+                layer + "self_attn.k_norm.weight"] = (d,)
     config = {"model_type": family, "architectures": [architecture], "num_hidden_layers": LAYERS,
               "hidden_size": HIDDEN, "num_attention_heads": HEADS, "num_key_value_heads": kv_heads,
               "intermediate_size": FFN, "vocab_size": VOCAB, "max_position_embeddings": 64,
               "rms_norm_eps": 1e-6, "rope_theta": theta, "hidden_act": "silu",
-              "tie_word_embeddings": tied}
-    return config, shapes, lambda p, batch: llama_logits(p, batch, kv_heads, theta)
+              "tie_word_embeddings": tied, **more}
+    return config, shapes, lambda p, batch: llama_logits(p, batch, config)
+
+
+def telechat():
+    kv_heads, d = 2, HIDDEN // HEADS
+    shapes = {"transformer.word_embeddings.weight": (VOCAB, HIDDEN),
+              "transformer.ln_f.weight": (HIDDEN,), "lm_head.weight": (VOCAB, HIDDEN)}
+    for i in range(LAYERS):
+        layer = f"transformer.h.{i}."
+        for name, shape in {"self_attention.query": (HIDDEN, HIDDEN),
+                            "self_attention.key_value": (2 * kv_heads * d, HIDDEN),
+                            "self_attention.dense": (HIDDEN, HIDDEN),
+                            "mlp.gate_proj": (FFN, HIDDEN), "mlp.up_proj": (FFN, HIDDEN),
+                            "mlp.down_proj": (HIDDEN, FFN),
+                            "input_layernorm": (HIDDEN,),
+                            "post_attention_layernorm": (HIDDEN,)}.items():
+            shapes[layer + name + ".weight"] = shape
+        for name in ("self_attention.dense", "mlp.down_proj"):
+            shapes[layer + name + ".bias"] = (HIDDEN,)
+    config = {"model_type": "telechat", "architectures": ["Telechat2ForCausalLM"],
+              "n_layer": LAYERS, "hidden_size": HIDDEN, "n_head": HEADS,
+              "num_key_value_heads": kv_heads, "ffn_hidden_size": FFN, "vocab_size": VOCAB,
+              "layer_norm_epsilon": 1e-6, "seq_length": 64, "training_seqlen": 64,
+              "base_seqlen": 16, "embed_layernorm": False, "hidden_dropout": 0.0,
+              "attention_dropout": 0.0, "apply_residual_connection_post_layernorm": False,
+              "logn": False, "tie_word_embeddings": False}
+    return config, shapes, lambda p, batch: telechat_logits(p, batch, config)
+
+
+class Reference:
+    """transformers' model with the parameters; packed documents are run one by one."""
+
+    def __init__(self, config, parameters):
+        known = transformers.AutoConfig.for_model(**config)
+        known._attn_implementation = "eager"
+        self.model = transformers.AutoModelForCausalLM.from_config(known).double().eval()
+        self.parameters = dict(self.model.named_parameters())
+        assert self.parameters.keys() == parameters.keys()
+        with torch.no_grad():
+            for name, w in self.parameters.items():
+                w.copy_(parameters[name])
+
+    def logits(self, _, batch):
+        tokens, _, segments, _ = batch
+        rows = []
+        for row, marks in zip(tokens, segments):
+            documents = row.split(torch.unique_consecutive(marks, return_counts=True)[1].tolist())
+            rows.append(torch.cat([self.model(d[None]).logits[0] for d in documents]))
+        return torch.stack(rows)
 
 
 def random_parameters(shapes):
@@ -175,9 +293,23 @@ def losses_of(logits, targets):
     return torch.where(there, -picked, torch.zeros_like(picked)), int(there.sum())
 
 
-def write_family(folder, seed, config, shapes, logits_of):
+def reference_for(name, config, p, batch, logits_of):
+    """transformers' parameters and logits, after a look at whether ours in plain torch agree."""
+    if config["model_type"] == "telechat":
+        print(f"{name}: plain torch")
+        return p, logits_of
+    reference = Reference(config, p)
+    ours, theirs = logits_of(p, batch), reference.logits(None, batch)
+    apart = float((ours - theirs).abs().max() / theirs.abs().max())
+    print(f"{name}: transformers {transformers.__version__}, plain torch is {apart:.1e} apart")
+    assert apart < AGREE, name
+    return reference.parameters, reference.logits
+
+
+def write_family(folder, seed, config, shapes, plain_logits):
     torch.manual_seed(seed)
     batch, p = make_batch(), random_parameters(shapes)
+    p, logits_of = reference_for(os.path.basename(folder), config, p, batch, plain_logits)
     os.makedirs(folder, exist_ok=True)
     with open(os.path.join(folder, "config.json"), "w") as f:
         f.write(json.dumps(config, indent=1) + "\n")
@@ -211,13 +343,30 @@ def write_family(folder, seed, config, shapes, logits_of):
         f.write(json.dumps(run, sort_keys=True) + "\n")
 
 
+QKV = ("q_proj", "k_proj", "v_proj")
+GOLDENS = {    # name: seed, configuration, shapes, plain torch
+    "gpt2": (1, *gpt2()),
+    "llama": (2, *llama_like("llama", "LlamaForCausalLM", 2, 10000.0, False)),
+    "qwen2": (3, *llama_like("qwen2", "Qwen2ForCausalLM", 1, 1000000.0, True, QKV)),
+    # What later Llamas can have.
+    "llama3": (4, *llama_like(
+        "llama", "LlamaForCausalLM", 2, 500.0, True, ("_proj",), head_dim=12, attention_bias=True,
+        mlp_bias=True, rope_scaling={
+            "rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
+            "original_max_position_embeddings": 32})),
+    "mistral": (5, *llama_like("mistral", "MistralForCausalLM", 2, 10000.0, False,
+                               sliding_window=5)),
+    "qwen3": (6, *llama_like("qwen3", "Qwen3ForCausalLM", 2, 1000000.0, True, head_dim=12,
+                             attention_bias=False)),
+    "telechat": (7, *telechat()),
+}
+
+
 def main():
+    transformers.logging.set_verbosity_error()
     here = os.path.join(os.path.dirname(os.path.abspath(__file__)), "models")
-    write_family(os.path.join(here, "gpt2"), 1, *gpt2())
-    write_family(os.path.join(here, "llama"), 2,
-                 *llama_like("llama", "LlamaForCausalLM", 2, 10000.0, False, False))
-    write_family(os.path.join(here, "qwen2"), 3,
-                 *llama_like("qwen2", "Qwen2ForCausalLM", 1, 1000000.0, True, True))
+    for name in sys.argv[1:] or GOLDENS:
+        write_family(os.path.join(here, name), *GOLDENS[name])
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
-// Tiny models against plain torch (make_model_golden.py): losses, every gradient, ten steps of
-// AdamW.
+// Tiny models against Hugging Face transformers (make_model_golden.py): losses, every gradient, ten
+// steps of AdamW.
 #include <fmt/core.h>
 #include <gtest/gtest.h>
 
@@ -138,8 +138,12 @@ TEST_P(ModelGolden, CpuInF32IsLikeTorch) {
   expect_like_torch(GetParam(), *make_cpu_backend(), DType::f32, 1, kF32);
 }
 TEST_P(ModelGolden, CpuInBf16IsNearTorch) {
-  expect_like_torch(GetParam(), *make_reference_backend(), DType::bf16, 2, kBf16);
-  expect_like_torch(GetParam(), *make_cpu_backend(), DType::bf16, 2, kBf16);
+  Bounds bounds = kBf16;
+  // AdamW goes a whole step however small the gradient is: those of llama3's key biases are a
+  // hundredth of the greatest, and rounding to bf16 decides the sign of some.
+  if (GetParam() == std::string("llama3")) bounds.final = 3e-2;
+  expect_like_torch(GetParam(), *make_reference_backend(), DType::bf16, 2, bounds);
+  expect_like_torch(GetParam(), *make_cpu_backend(), DType::bf16, 2, bounds);
 }
 
 TEST_P(ModelGolden, LossesPerTokenAreLikeTorch) {
@@ -168,7 +172,7 @@ TEST_P(ModelGolden, LossesPerTokenAreLikeTorch) {
   for (std::size_t i = 0; i < found.size(); ++i) EXPECT_NEAR(found[i], wanted[i], 2e-5) << i;
 }
 
-INSTANTIATE_TEST_SUITE_P(Families, ModelGolden, testing::Values("gpt2", "llama", "qwen2"),
+INSTANTIATE_TEST_SUITE_P(Families, ModelGolden, testing::ValuesIn(kGoldenModels),
                          [](const auto& family) { return std::string(family.param); });
 
 }  // namespace

@@ -151,7 +151,10 @@ ModelConfig tiny_config(Family family) {
     c.tied_embeddings = true;
     c.head_dim = 8;
   }
-  c.qkv_bias = family != Family::llama;
+  c.qkv_bias = family == Family::gpt2 || family == Family::qwen2;
+  c.qk_norm = family == Family::qwen3;
+  if (family == Family::mistral) c.window = 3;
+  if (family == Family::telechat) c.attn_output_bias = c.ffn_output_bias = true;
   return c;
 }
 

@@ -78,7 +78,11 @@ std::vector<NamedRun> runs() {
       llama("FullRecompute", {mesh(1, 1, 1), false, Recompute::full}),
       llama("NoRecomputeTp2Pp2", {mesh(2, 1, 2), false, Recompute::none}),
       {"Gpt2TiedTp2Dp2", Family::gpt2, {mesh(2, 2, 1), true}},
-      {"Qwen2Tp2Dp2Pp2", Family::qwen2, {mesh(2, 2, 2), true, Recompute::full}}};
+      {"Qwen2Tp2Dp2Pp2", Family::qwen2, {mesh(2, 2, 2), true, Recompute::full}},
+      {"MistralTp2Pp2", Family::mistral, {mesh(2, 1, 2), true}},
+      {"Qwen3Tp2Dp2", Family::qwen3, {mesh(2, 2, 1), true}},
+      {"Qwen3Tp2FullRecompute", Family::qwen3, {mesh(2, 1, 1), false, Recompute::full}},
+      {"TelechatTp2Dp2Pp2", Family::telechat, {mesh(2, 2, 2), true}}};
   return all;
 }
 
