@@ -1,7 +1,7 @@
 """Called by check_transformers.sh: check_transformers.py PROGRAM SCRATCH_FOLDER
 
-For GPT-2, Llama and Qwen2: a random model that transformers saves is scored by `autarky score`; a
-model that autarky trains is loaded by AutoModelForCausalLM and AutoTokenizer. Both in f32."""
+For every family that transformers has: a random model that transformers saves is scored by `autarky
+score`; a model that autarky trains is loaded by AutoModelForCausalLM and AutoTokenizer. Both in f32."""
 import json
 import os
 import random
@@ -10,6 +10,8 @@ import subprocess
 import sys
 
 import torch
+
+import old_torch    # noqa: F401, before transformers
 import transformers
 
 BOUND = 2e-5    # of |difference| of log-probabilities
@@ -17,11 +19,21 @@ VOCAB, CONTEXT, STEPS = 400, 64, 30
 SHARED = {"vocab_size": VOCAB, "bos_token_id": 0, "eos_token_id": 0}
 LLAMA = {**SHARED, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2,
          "num_attention_heads": 4, "num_key_value_heads": 2, "max_position_embeddings": CONTEXT}
+LLAMA3 = {"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
+          "original_max_position_embeddings": 32}
 FAMILIES = {    # name: configuration, pattern of the tokenizer
     "gpt2": (transformers.GPT2Config(**SHARED, n_embd=32, n_layer=2, n_head=4,
                                      n_positions=CONTEXT), "gpt2"),
     "llama": (transformers.LlamaConfig(**LLAMA, rms_norm_eps=1e-5), "llama3"),
+    "llama 3": (transformers.LlamaConfig(
+        **{**LLAMA, "head_dim": 12}, rope_theta=500.0, rope_scaling=LLAMA3, attention_bias=True,
+        mlp_bias=True, tie_word_embeddings=True), "llama3"),
+    "mistral": (transformers.MistralConfig(**LLAMA, head_dim=12, sliding_window=9), "llama3"),
+    "mistral without window": (transformers.MistralConfig(**LLAMA, sliding_window=None), "gpt2"),
     "qwen2": (transformers.Qwen2Config(**LLAMA, tie_word_embeddings=True), "qwen2"),
+    "qwen2 with window": (transformers.Qwen2Config(
+        **LLAMA, use_sliding_window=True, sliding_window=9, max_window_layers=0), "qwen2"),
+    "qwen3": (transformers.Qwen3Config(**LLAMA, head_dim=12, tie_word_embeddings=True), "qwen2"),
 }
 WORDS = ("the cat don't sat on 1234 5 mats  and\tran, 'twas BLUE; it's \u4f60\u597d "
          "\u4e16\u754c\u3002 \u5929\u7a7a caf\u00e9 na\u00efve "
@@ -62,7 +74,8 @@ def report(what, folder, model, tokens):
 def check_theirs_in_ours(family, config, folder):
     """Noise on every parameter, so that norms and biases count and the logits spread."""
     torch.manual_seed(1)
-    model = transformers.AutoModelForCausalLM.from_config(config).float()
+    make = transformers.AutoModelForCausalLM.from_config
+    model = make(config, attn_implementation="eager").float()
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(torch.randn_like(parameter) * 0.1)
@@ -80,9 +93,9 @@ def write_text(path):
     return documents
 
 
-def train(family, config_folder, pattern, scratch):
+def train(config_folder, pattern, scratch):
     """Trains on SCRATCH/text.jsonl; the folder of the checkpoint, and of the tokens."""
-    text, run = f"{scratch}/text.jsonl", f"{scratch}/{family}-run"
+    text, run = f"{scratch}/text.jsonl", f"{config_folder}-run"
     tokenizer, data = f"{run}/tokenizer", f"{run}/text"
     autarky("tokenizer", "train", "--input", text, "--vocab-size", str(VOCAB), "--pattern", pattern,
             "--out", tokenizer)
@@ -92,9 +105,9 @@ def train(family, config_folder, pattern, scratch):
               "train": {"steps": STEPS, "seq_length": 32, "micro_batch_size": 4,
                         "global_batch_size": 8, "dtype": "f32"},
               "optimizer": {"lr": 0.01}, "logging": {"run_dir": run, "samples": 0}}
-    with open(f"{scratch}/{family}.yaml", "w") as file:
+    with open(f"{config_folder}.yaml", "w") as file:
         json.dump(recipe, file)    # JSON is YAML
-    autarky("train", f"{scratch}/{family}.yaml")
+    autarky("train", f"{config_folder}.yaml")
     return f"{run}/checkpoints/latest", data
 
 
@@ -123,10 +136,11 @@ def check_ids(family, tokenizer, documents, data):
 
 
 def check_ours_in_theirs(family, config_folder, pattern, documents, scratch):
-    checkpoint, data = train(family, config_folder, pattern, scratch)
+    checkpoint, data = train(config_folder, pattern, scratch)
     tokenizer = transformers.AutoTokenizer.from_pretrained(checkpoint)
     model, loading = transformers.AutoModelForCausalLM.from_pretrained(
-        checkpoint, torch_dtype=torch.float32, output_loading_info=True)
+        checkpoint, torch_dtype=torch.float32, output_loading_info=True,
+        attn_implementation="eager")
     amiss = {what: names for what, names in loading.items() if names}
     if amiss:
         print(f"{family}, trained by autarky: loading says {amiss}: FAILED")
@@ -143,7 +157,7 @@ def main(scratch):
     documents = write_text(f"{scratch}/text.jsonl")
     passed = True
     for family, (config, pattern) in FAMILIES.items():
-        folder = os.path.join(scratch, family)
+        folder = os.path.join(scratch, family.replace(" ", "-"))
         passed &= check_theirs_in_ours(family, config, folder)
         passed &= check_ours_in_theirs(family, folder, pattern, documents, scratch)
     print("all ok" if passed else "FAILED")
