@@ -62,6 +62,36 @@ ModelConfig qwen2(const Shape& s, bool tied, double eps) {
   return c;
 }
 
+// config.json of Qwen/Qwen3-0.6B-Base: heads are wider than hidden size / heads.
+ModelConfig qwen3_06b() {
+  ModelConfig c = qwen2({28, 1024, 16, 8, 3072, 151936, 32768}, true, 1e-6);
+  c.family = Family::qwen3;
+  c.head_dim = 128;
+  c.qkv_bias = false;
+  c.qk_norm = true;
+  return c;
+}
+
+// config.json of mistralai/Mistral-7B-v0.1; arXiv:2310.06825, table 1.
+ModelConfig mistral_7b() {
+  ModelConfig c = llama({32, 4096, 32, 8, 14336, 32000, 32768});
+  c.family = Family::mistral;
+  c.window = 4096;
+  c.bos_id = 1;
+  c.eos_ids = {2};
+  return c;
+}
+
+// config.json of HuggingFaceTB/SmolLM2-135M.
+ModelConfig smollm2_135m() {
+  ModelConfig c = llama({30, 576, 9, 3, 1536, 49152, 8192}, 100000);
+  c.tied_embeddings = true;
+  c.initializer_range = 0.041666666666666664;
+  c.bos_id = 0;
+  c.eos_ids = {0};
+  return c;
+}
+
 // config.json of meta-llama/Meta-Llama-3-8B and -70B; arXiv:2407.21783, table 3.
 ModelConfig llama3(const Shape& s) {
   ModelConfig c = llama(s, 500000);
@@ -106,10 +136,13 @@ std::vector<Preset> presets() {
       {"quickstart", quickstart()},
       {"llama-17m", llama({6, 384, 6, 6, 1024, 8192, 2048})},
       {"gpt2-124m", gpt2()},
+      {"smollm2-135m", smollm2_135m()},
       {"llama-160m", llama({12, 768, 12, 12, 2048, 50257, 2048})},
       {"qwen2-0.5b", qwen2({24, 896, 14, 2, 4864, 151936, 131072}, true, 1e-6)},
+      {"qwen3-0.6b", qwen3_06b()},
       {"telechat2-3b", telechat2({24, 3072, 24, 24, 6144, 131072, 8192})},
       {"telechat2-7b", telechat2({30, 4096, 32, 32, 12288, 131072, 8192})},
+      {"mistral-7b", mistral_7b()},
       {"qwen2-7b", qwen2({28, 3584, 28, 4, 18944, 152064, 131072}, false, 1e-6)},
       {"llama3-8b", llama3({32, 4096, 32, 8, 14336, 128256, 8192})},
       {"telechat2-35b", telechat2({64, 6144, 48, 48, 20480, 131072, 8192})},

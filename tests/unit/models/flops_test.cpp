@@ -54,5 +54,14 @@ TEST(ModelFlops, CountTheKeysWithinTheWindow) {
   EXPECT_EQ(model_flops_per_token(c, 8), whole);
 }
 
+// docs/formats/flops.md does this one by hand, too.
+TEST(ModelFlops, AreThoseOfTheHandCountForMistral7b) {
+  constexpr double kLayer = 2 * 4096 * 4096 + 2 * 4096 * 1024 + 3.0 * 4096 * 14336;
+  constexpr double kWeights = 32 * kLayer + 4096.0 * 32000;
+  EXPECT_EQ(kWeights, 7'110'393'856);
+  EXPECT_EQ(model_flops_per_token(preset_config("mistral-7b"), 32768),
+            3 * (2 * kWeights + 4.0 * 3840 * 4096 * 32));
+}
+
 }  // namespace
 }  // namespace autarky

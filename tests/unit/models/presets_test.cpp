@@ -19,6 +19,10 @@ TEST(Presets, HaveTheParametersOfThePublishedCheckpoints) {
   EXPECT_EQ(count("qwen2-7b"), 7'615'616'512);
   EXPECT_EQ(count("qwen2-72b"), 72'706'203'648);
   EXPECT_EQ(count("llama3-8b"), 8'030'261'248);
+  EXPECT_EQ(count("mistral-7b"), 7'241'732'096);
+  EXPECT_EQ(count("smollm2-135m"), 134'515'008);
+  // The file of Qwen3-0.6B, 751,632,384, has the tied head a second time.
+  EXPECT_EQ(count("qwen3-0.6b"), 751'632'384 - 151'936 * 1'024);
   EXPECT_EQ(count("llama3-70b"), 70'553'706'496);
   EXPECT_EQ(count("llama3-405b"), 405'853'388'800);
 }
