@@ -224,6 +224,20 @@ TEST(CpuAttention, matches_plain_loops_for_windows) {
   check({{1, 150, 150, 1, 4, 16}, DType::bf16, 7, Layout::documents});
 }
 
+// What no query of a tile can see is not read: numbers there that are not finite reach nothing.
+TEST(CpuAttention, tiles_outside_the_window_are_skipped) {
+  constexpr std::int64_t kKeys = 100, kFar = 300;  // the first keys; rows that see none near them
+  Tensors x(Problem{{1, 640, 640, 1, 1, 16}, DType::f32, 40, Layout::causal});
+  for (std::int64_t i = 0; i < kKeys * 16; ++i) {
+    x.k.set(i, std::numeric_limits<float>::quiet_NaN());
+    x.v.set(i, std::numeric_limits<float>::quiet_NaN());
+  }
+  x.run();
+  EXPECT_TRUE(std::isnan(x.o[0]));
+  for (std::int64_t i = kFar * 16; i < 640 * 16; ++i)
+    for (const Numbers* n : {&x.o, &x.dq, &x.dk, &x.dv}) ASSERT_TRUE(std::isfinite((*n)[i])) << i;
+}
+
 TEST(CpuAttention, matches_plain_loops_for_caches_with_holes) {
   check({{3, 1, 270, 2, 4, 64}, DType::f32, 0, Layout::holes});
   check({{1, 5, 129, 1, 1, 24}, DType::bf16, 0, Layout::holes});
