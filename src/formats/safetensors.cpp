@@ -20,9 +20,10 @@ struct DTypeName {
   DType dtype;
   std::string_view name;
 };
+// A type's first name is the one that is written; BOOL, a byte each, is read as numbers.
 constexpr DTypeName kNames[] = {{DType::f64, "F64"}, {DType::f32, "F32"}, {DType::bf16, "BF16"},
                                 {DType::f16, "F16"}, {DType::i64, "I64"}, {DType::i32, "I32"},
-                                {DType::u16, "U16"}, {DType::u8, "U8"}};
+                                {DType::u16, "U16"}, {DType::u8, "U8"},   {DType::u8, "BOOL"}};
 
 using Where = std::string_view;
 
@@ -186,7 +187,7 @@ DType parse_safetensors_dtype(std::string_view name, std::string_view where) {
     if (n.name == name) return n.dtype;
   throw InputError(fmt::format("dtype '{}' is not supported", name.substr(0, 32)))
       .at(where)
-      .wanted("one of F64, F32, BF16, F16, I64, I32, U16, U8");
+      .wanted("one of F64, F32, BF16, F16, I64, I32, U16, U8, BOOL");
 }
 
 SafetensorsReader::SafetensorsReader(const fs::path& path) : path_(path) {

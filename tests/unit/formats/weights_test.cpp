@@ -249,6 +249,31 @@ TEST(Weights, CheckpointsOfTheBareModelAndOldBuffersAreAccepted) {
   EXPECT_EQ(load(folder.path(), config), wanted(config));
 }
 
+// GPT-2's first checkpoints keep their causal masks as BOOL, which we never write: U8 of the same
+// bytes, renamed in the header.
+TEST(Weights, MasksOfTruthValuesAreIgnored) {
+  const ScratchFolder folder;
+  const ModelConfig config = tiny(Family::gpt2, true);
+  save_weights(folder.path(), config, DType::f32, fill);
+  auto list = read_all(folder.path());
+  list.push_back(zeros("transformer.h.0.attn.bias", {1, 1, 6, 6}, DType::u8));
+  list.push_back(zeros("transformer.h.1.attn.masked_bias", {}, DType::u8));
+  const fs::path file = folder / "model.safetensors";
+  write_all(file, list);
+  std::string bytes = read_file(file);
+  const std::string u8 = "\"U8\"", truth = "\"BOOL\"";
+  int renamed = 0;
+  for (auto at = bytes.find(u8); at != bytes.npos; at = bytes.find(u8, at), ++renamed)
+    bytes.replace(at, u8.size(), truth);
+  ASSERT_EQ(renamed, 2);
+  std::uint64_t header = 0;
+  std::memcpy(&header, bytes.data(), sizeof header);
+  header += 2 * (truth.size() - u8.size());
+  std::memcpy(bytes.data(), &header, sizeof header);
+  write_file_atomic(file, bytes);
+  EXPECT_EQ(load(folder.path(), config), wanted(config));
+}
+
 TEST(Weights, AHeadBesideTiedEmbeddingsIsIgnored) {
   const auto add_head = [](std::vector<Stored>& list) {
     list.push_back(zeros("lm_head.weight", {10, 8}));
