@@ -112,6 +112,8 @@ std::vector<std::string> Command::take_overrides() {
   return overrides;
 }
 
+bool Command::given(std::string_view name) const { return options_->count(std::string(name)) > 0; }
+
 bool Command::parse() {
   options_->add_flag("--json", json_, "Print one JSON object, on one line, last");
   options_->add_option("--threads", threads_, "Threads to use; all processors if not given")

@@ -45,7 +45,8 @@ class Command {
   // False: help was asked for and printed.
   [[nodiscard]] bool parse();
 
-  bool json() const { return json_; }  // one object on standard output instead of words
+  bool given(std::string_view name) const;  // after parse(): whether the option was there
+  bool json() const { return json_; }       // one object on standard output instead of words
 
  private:
   void check_extras() const;

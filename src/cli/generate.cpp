@@ -5,6 +5,7 @@
 
 #include "backend/cpu/cpu_backend.h"
 #include "base/error.h"
+#include "base/log.h"
 #include "cli/command.h"
 #include "cli/model_options.h"
 #include "cli/output.h"
@@ -18,13 +19,15 @@ struct Options {
   std::string model, prompt, dtype;
   SamplingOptions sampling;
   std::int32_t top_k = 0, max_new_tokens = 128;
+  bool length_given = false;
 };
 
 bool parse(Command& command, Options& o) {
   command.add("--model", o.model, "Folder with config.json, safetensors and tokenizer",
               Need::required);
   command.add("--prompt", o.prompt, "The text to go on from", Need::required);
-  command.add("--max-new-tokens", o.max_new_tokens, "At most so many; 128");
+  command.add("--max-new-tokens", o.max_new_tokens,
+              "At most so many; 128, or what the model has room for");
   command.add_flag("--greedy", o.sampling.greedy, "Always the most likely token");
   command.add("--temperature", o.sampling.temperature, "Below 1: safer, above 1: bolder; 1");
   command.add("--top-k", o.top_k, "Choose among the K most likely; 0: all");
@@ -37,8 +40,22 @@ bool parse(Command& command, Options& o) {
   if (!command.parse()) return false;
   o.sampling.top_k = o.top_k;
   o.sampling.max_new_tokens = o.max_new_tokens;
+  o.length_given = command.given("--max-new-tokens");
   validate(o.sampling);
   return true;
+}
+
+// A cache for the prompt and the new tokens: as many as asked for, or by default as many as fit.
+ServeOptions serve_options(const Options& o, std::int64_t prompt) {
+  return {parse_dtype_option(o.dtype), prompt + o.max_new_tokens, o.length_given ? 0 : prompt + 1};
+}
+
+void fit_length(const ServedModel& model, std::int64_t prompt, SamplingOptions& sampling) {
+  const std::int64_t room = model.capacity() - prompt;
+  if (room >= sampling.max_new_tokens) return;
+  log_info(fmt::format("at most {} new tokens: the model has {} positions, the prompt takes {}",
+                       room, model.config().max_positions, prompt));
+  sampling.max_new_tokens = room;
 }
 
 // How many bytes at the end belong to a UTF-8 character that is not whole yet.
@@ -60,9 +77,9 @@ void run_generate(Command& command) {
   const auto backend = make_cpu_backend();
   const Tokenizer tokenizer = Tokenizer::load(o.model);
   const auto prompt = tokenizer.encode(o.prompt, true, true);
-  ServedModel model(o.model,
-                    {parse_dtype_option(o.dtype), std::int64_t(prompt.size()) + o.max_new_tokens},
-                    *backend);
+  const auto length = std::int64_t(prompt.size());
+  ServedModel model(o.model, serve_options(o, length), *backend);
+  fit_length(model, length, o.sampling);
   std::vector<std::int32_t> made;
   std::string text;
   std::size_t shown = 0;

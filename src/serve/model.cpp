@@ -57,6 +57,8 @@ ServedModel::ServedModel(const fs::path& folder, const ServeOptions& options,
   const SafetensorsReader weights(folder);
   dtype_ = options.dtype.value_or(weights_dtype(weights));
   if (fs::exists(folder / "tokenizer.json")) tokenizer_.emplace(Tokenizer::load(folder));
+  if (options.least_capacity > 0 && options.least_capacity <= config_.max_positions)
+    capacity_ = std::min(capacity_, config_.max_positions);
   if (capacity_ > config_.max_positions)
     throw InputError("the text would be longer than the model's positions")
         .at(folder.string())
@@ -92,15 +94,20 @@ std::unique_ptr<Session> ServedModel::decoding(std::int64_t seq, bool owner) {
   o.scratch = scratch_of(backend_);
   o.borrow = !owner;
   const auto rows = std::max<std::int64_t>(capacity_, 1);
-  Program p = compile_forward(build_cached_decoder(config_, {dtype_, 1, seq}, rows), o, 0);
-  const auto limit = memory_limit_bytes();
-  if (p.arena_bytes() + resident_bytes() > limit)
+  return place(compile_forward(build_cached_decoder(config_, {dtype_, 1, seq}, rows), o, 0));
+}
+
+std::unique_ptr<Session> ServedModel::place(Program program) {
+  const auto needed = program.arena_bytes() + resident_bytes(), limit = memory_limit_bytes();
+  if (needed > limit)
     throw InputError("the model does not fit in memory")
         .at(folder_.string())
-        .found(fmt::format("{} needed", human_bytes(double(p.arena_bytes() + resident_bytes()))))
-        .wanted(fmt::format("at most {}", human_bytes(double(limit))));
-  auto arena = backend_.allocate(p.arena_bytes());
-  return std::make_unique<Session>(std::move(p), backend_, std::move(arena), *comm_, one_.get());
+        .found(fmt::format("{} needed", human_bytes(double(needed))))
+        .wanted(fmt::format("at most {}", human_bytes(double(limit))))
+        .hint("Shorter texts need less");
+  auto arena = backend_.allocate(program.arena_bytes());
+  return std::make_unique<Session>(std::move(program), backend_, std::move(arena), *comm_,
+                                   one_.get());
 }
 
 std::span<const float> ServedModel::feed(std::span<const std::int32_t> tokens) {
@@ -152,10 +159,9 @@ Session& ServedModel::scoring(std::int64_t seq) {
   StepOptions o;
   o.scratch = scratch_of(backend_);
   o.borrow = true;
-  Program p = compile_forward(build_decoder(config_, {dtype_, 1, seq}), o, 0);
-  auto arena = backend_.allocate(p.arena_bytes());
-  return *(scoring_ = std::make_unique<Session>(std::move(p), backend_, std::move(arena), *comm_,
-                                                one_.get()));
+  scoring_.reset();  // its memory is free before the next one's is asked for
+  scoring_ = place(compile_forward(build_decoder(config_, {dtype_, 1, seq}), o, 0));
+  return *scoring_;
 }
 
 double ServedModel::loss_sum(std::span<const std::int32_t> tokens,

@@ -16,6 +16,8 @@ namespace autarky {
 struct ServeOptions {
   std::optional<DType> dtype;  // of products; default: bf16 if the weights are, else f32
   std::int64_t capacity = 0;   // tokens of the key/value cache; 0: none, for scoring alone
+  // As many tokens will do where the model has fewer positions than the capacity; 0: no fewer.
+  std::int64_t least_capacity = 0;
 };
 
 class ServedModel {
@@ -48,7 +50,7 @@ class ServedModel {
  private:
   Session& scoring(std::int64_t seq);
   std::unique_ptr<Session> decoding(std::int64_t seq, bool owner);
-  void load(const fs::path& folder);
+  std::unique_ptr<Session> place(Program program);
   void feed_chunk(Session& session, std::span<const std::int32_t> tokens);
 
   fs::path folder_;

@@ -42,6 +42,14 @@ TEST_F(Served, TheSameSeedWritesTheSameText) {
   EXPECT_EQ(words.out, "the cat" + greedy["text"].get<std::string>() + "\n");
 }
 
+// The model has 64 positions.
+TEST_F(Served, WithoutALengthTheTextEndsWhereThePositionsDo) {
+  const auto outcome = on_model("generate", "--prompt 'the cat' --greedy --json");
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_TRUE(contains(outcome.err, "the model has 64 positions")) << outcome.err;
+  EXPECT_LT(last_json(outcome)["tokens"].size(), 64u);
+}
+
 TEST_F(Served, EvaluatingTextAndTokensAgrees) {
   const auto text = last_json(on_model("eval", "--data text.txt --seq 32 --json"));
   const auto tokens = last_json(on_model("eval", "--data data/all --seq 32 --json"));
@@ -70,6 +78,7 @@ TEST_F(Served, WhatCannotBeServedIsRefused) {
   expect_refused("generate", "--prompt 'the cat' --max-new-tokens 64", "at most 64");
   expect_refused("generate", "--prompt \"$(printf 'cat %.0s' $(seq 80))\" --max-new-tokens 1",
                  "positions");
+  expect_refused("generate", "--prompt \"$(printf 'cat %.0s' $(seq 80))\"", "positions");
   expect_refused("generate", "--prompt cat --temperature 0", "--temperature");
   expect_refused("generate", "--prompt cat --top-p 1.5", "--top-p");
   expect_refused("generate", "--prompt cat --dtype f16", "--dtype");

@@ -8,6 +8,7 @@
 #include "backend/cpu/cpu_backend.h"
 #include "base/json.h"
 #include "base/parallel.h"
+#include "base/process.h"
 #include "base/rng.h"
 #include "formats/weights.h"
 #include "serve/generate.h"
@@ -28,7 +29,16 @@ constexpr const char* kConfigs[] = {
         "max_position_embeddings": 96, "rms_norm_eps": 1e-6, "rope_theta": 10000.0,
         "tie_word_embeddings": true})",
     R"({"model_type": "gpt2", "n_embd": 32, "n_layer": 2, "n_head": 2, "n_positions": 96,
-        "vocab_size": 24, "activation_function": "gelu_new", "layer_norm_epsilon": 1e-5})"};
+        "vocab_size": 24, "activation_function": "gelu_new", "layer_norm_epsilon": 1e-5})",
+    R"({"model_type": "mistral", "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2,
+        "num_attention_heads": 4, "num_key_value_heads": 2, "vocab_size": 24, "head_dim": 12,
+        "max_position_embeddings": 96, "rms_norm_eps": 1e-5, "sliding_window": 20})",
+    R"({"model_type": "qwen3", "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2,
+        "num_attention_heads": 4, "num_key_value_heads": 2, "vocab_size": 24, "head_dim": 12,
+        "max_position_embeddings": 96, "rms_norm_eps": 1e-6, "tie_word_embeddings": true})",
+    R"({"model_type": "telechat", "hidden_size": 32, "ffn_hidden_size": 48, "n_layer": 2,
+        "n_head": 4, "num_key_value_heads": 2, "vocab_size": 24, "training_seqlen": 96,
+        "base_seqlen": 32, "tie_word_embeddings": false})"};
 
 // Writes a model whose weights are large enough for its choices to be clear.
 void write_model(const fs::path& folder, const char* json) {
@@ -137,9 +147,29 @@ TEST_P(ServedModelOf, MoreThanTheCacheHoldsIsRefused) {
   EXPECT_THROW(served.tokenizer(), InputError);
 }
 
+TEST_P(ServedModelOf, ACapacityBeyondThePositionsIsCutWhereLessWillDo) {
+  EXPECT_EQ(ServedModel(folder_.path(), {std::nullopt, 97, 5}, *backend_).capacity(), 96);
+  EXPECT_EQ(ServedModel(folder_.path(), {std::nullopt, 50, 5}, *backend_).capacity(), 50);
+  EXPECT_THROW(ServedModel(folder_.path(), {std::nullopt, 120, 97}, *backend_), InputError);
+}
+
+// A token's hidden state alone has 1024 * 4 bytes.
+TEST(ServedModel, ATextThatWouldNotFitInMemoryIsRefused) {
+  const ScratchFolder folder;
+  write_model(folder.path(), R"({"model_type": "llama", "hidden_size": 1024,
+      "intermediate_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1, "head_dim": 8,
+      "vocab_size": 24, "max_position_embeddings": 2147483647})");
+  const auto backend = make_cpu_backend();
+  ServedModel served(folder.path(), {}, *backend);
+  const Tokens tokens(std::size_t(memory_limit_bytes() / 4096) + 2, 1);
+  const auto error = input_error_of([&] { served.score(tokens); });
+  EXPECT_TRUE(contains(error, "does not fit in memory")) << error;
+  EXPECT_EQ(served.score(random_tokens(3)).size(), 2u);
+}
+
 INSTANTIATE_TEST_SUITE_P(
     Families, ServedModelOf, ::testing::ValuesIn(kConfigs), [](const auto& test) {
-      return std::string(test.index == 0 ? "llama" : test.index == 1 ? "qwen2" : "gpt2");
+      return parse_json(test.param, "test")["model_type"].template get<std::string>();
     });
 
 }  // namespace
