@@ -14,8 +14,11 @@ namespace autarky {
 struct AddedToken {
   std::int32_t id = 0;
   std::string content;
-  bool special = true;      // control token: can be forbidden in a text, skipped in decoding
-  bool normalized = false;  // matched after normalisation instead of before
+  bool special = true;       // control token: can be forbidden in a text, skipped in decoding
+  bool normalized = false;   // matched after normalisation instead of before
+  bool single_word = false;  // only where no letter, digit or '_' is beside it
+  bool lstrip = false, rstrip = false;  // takes the white space before, behind it along
+  bool operator==(const AddedToken&) const = default;
 };
 
 // Leftmost, longest matches of a set of strings; a trie over bytes.
@@ -23,10 +26,11 @@ class AddedTokenFinder {
  public:
   static constexpr std::size_t kMaxLength = 1024;  // bytes of a token: bounds a match's time
 
-  void add(std::string_view content, std::int32_t id, bool special);
+  // `content`: what is looked for, not empty.
+  void add(std::string_view content, const AddedToken& token);
 
   struct Match {
-    std::size_t start, length;
+    std::size_t start, length;  // with the white space that it takes along
     std::int32_t id;
   };
   // The first match at or after `from`; tokens that are special only if allowed.
@@ -35,9 +39,13 @@ class AddedTokenFinder {
  private:
   struct Node {
     std::int32_t id = -1;  // of the token that ends here
-    bool special = false;
+    bool special = false, single_word = false, lstrip = false, rstrip = false;
   };
-  std::optional<Match> match_at(std::string_view text, std::size_t at, bool allow_special) const;
+  struct Found {
+    std::size_t length;
+    const Node* node;
+  };
+  std::optional<Found> match_at(std::string_view text, std::size_t at, bool allow_special) const;
 
   std::array<bool, 256> starts_{};
   std::vector<Node> nodes_{1};

@@ -18,14 +18,28 @@ struct MergeRule {
   std::int32_t result = 0;           // id of the merged token
 };
 
-// Immutable and thread-safe. Views of token bytes are kept: they must outlive it.
+// What a piece starts as: a symbol for each byte or for each character, and what stands for one
+// that is no token: its bytes if all of them have ids, else unk, else nothing.
+struct BpeSymbols {
+  bool bytes = true;  // else characters of UTF-8; a byte outside of it is a character of its own
+  std::array<std::int32_t, 256> fallback = none();
+  std::int32_t unk = -1;
+  bool fuse_unk = false;
+
+  static constexpr std::array<std::int32_t, 256> none() {
+    std::array<std::int32_t, 256> ids{};
+    ids.fill(-1);
+    return ids;
+  }
+};
+
+// Immutable and thread-safe. Views of tokens are kept: they must outlive it.
 class Bpe {
  public:
-  // tokens[id]: the bytes of a token, empty where there is none; all 256 single bytes must be
-  // there. merges: by rank. With ignore_merges a piece that is a token is taken whole, whether
-  // merges lead to it or not.
+  // tokens[id]: what a token stands for in a piece, empty where there is none. merges: by rank.
+  // With ignore_merges a piece that is a token is taken whole, whether merges lead to it or not.
   Bpe(std::span<const std::string_view> tokens, std::span<const MergeRule> merges,
-      bool ignore_merges);
+      const BpeSymbols& symbols, bool ignore_merges);
 
   // Appends the ids of `piece`. O(n log n) in its length. Pieces above kMaxPiece bytes are cut into
   // pieces of that length, so that memory stays bounded.
@@ -39,14 +53,23 @@ class Bpe {
     std::int32_t result;
   };
 
-  void merge_short(std::string_view piece, std::vector<std::int32_t>& out) const;
-  void merge_long(std::string_view piece, std::vector<std::int32_t>& out) const;
-  void merge_piece(std::string_view piece, std::vector<std::int32_t>& out) const;
+  void find_words(std::span<const std::string_view> tokens);
+  void encode_part(std::string_view part, std::vector<std::int32_t>& out) const;
+  void start(std::string_view part, std::vector<std::int32_t>& out) const;
+  std::int32_t symbol_of(std::string_view character) const;
+  std::size_t word_end(std::string_view piece) const;
+  void merge(std::vector<std::int32_t>& out, std::size_t first) const;
+  void merge_short(std::vector<std::int32_t>& out, std::size_t first) const;
+  void merge_long(std::vector<std::int32_t>& out, std::size_t first) const;
   std::uint32_t rank_of(std::int32_t left, std::int32_t right) const;
 
-  std::array<std::int32_t, 256> byte_ids_{};
+  BpeSymbols symbols_;
+  std::array<std::int32_t, 256> byte_ids_ = BpeSymbols::none();  // of one-byte tokens
+  PairMap<std::int32_t> character_ids_;                          // (code point, 0), above ASCII
   PairMap<Merge> merges_;
   std::unordered_map<std::string_view, std::int32_t> whole_;  // pieces that become one token
+  bool ignore_merges_;
+  bool words_ = false;  // no merge crosses from another character to U+2581: cut there
 };
 
 }  // namespace autarky

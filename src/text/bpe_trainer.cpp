@@ -186,9 +186,11 @@ void check_options(const BpeTrainerOptions& options) {
 
 TokenizerSpec split_spec(const BpeTrainerOptions& options) {
   TokenizerSpec spec;
-  spec.steps = {{split_pattern(options.pattern)}};
-  spec.gpt2_split = options.pattern == "gpt2";
-  spec.normalize_nfc = options.normalize_nfc;
+  if (options.normalize_nfc) spec.normalizer.emplace_back(NormalForm::nfc);
+  const bool gpt2 = options.pattern == "gpt2";  // what ByteLevel does by itself
+  if (!gpt2) spec.pre_tokenizer.emplace_back(Split{{split_pattern(options.pattern)}});
+  spec.pre_tokenizer.emplace_back(ByteLevel{.add_prefix_space = false, .use_regex = gpt2});
+  spec.decoder.emplace_back(ByteLevel{});
   spec.bos_token = options.bos_token;
   spec.eos_token = options.eos_token;
   return spec;
@@ -211,8 +213,9 @@ void run_merges(Merger& merger, const BpeTrainerOptions& options) {
 BpeTraining train_bpe(const DocumentSource& next, const BpeTrainerOptions& options) {
   check_options(options);
   TokenizerSpec spec = split_spec(options);
-  const Splitter splitter(spec.steps, "tokenizer training");
-  const WordCounts counts = count_words(next, splitter, options.normalize_nfc);
+  const Normalizer normalizer(spec.normalizer, "tokenizer training");
+  const Splitter splitter(spec.pre_tokenizer, "tokenizer training");
+  const WordCounts counts = count_words(next, normalizer, splitter);
   Merger merger(counts.words, options.special_tokens);
   run_merges(merger, options);
   for (const std::string& bytes : merger.tokens) spec.vocab.push_back(byte_level_text(bytes));

@@ -1,79 +1,60 @@
-#define PCRE2_CODE_UNIT_WIDTH 8
 #include "text/splitter.h"
 
 #include <fmt/core.h>
-#include <pcre2.h>
 
-#include <array>
+#include <optional>
 
 #include "base/error.h"
+#include "text/regex.h"
 #include "text/utf8.h"
 
 namespace autarky {
 namespace {
 
-constexpr std::size_t kMaxPattern = 1 << 16, kMaxSteps = 16;
-constexpr unsigned kHeapLimitKib = 1 << 18;
+constexpr std::size_t kMaxSteps = 16;
+// char::is_ascii_punctuation or category P.
+const TextPattern kPunctuation{R"([!-/:-@\[-`{-~\p{P}])"};
 
-struct Free {
-  void operator()(pcre2_code* p) const { pcre2_code_free(p); }
-  void operator()(pcre2_match_data* p) const { pcre2_match_data_free(p); }
-  void operator()(pcre2_match_context* p) const { pcre2_match_context_free(p); }
+struct Segment {
+  std::size_t from, to;
+  bool is_match;
 };
-using Code = std::unique_ptr<pcre2_code, Free>;
-using MatchData = std::unique_ptr<pcre2_match_data, Free>;
-using MatchContext = std::unique_ptr<pcre2_match_context, Free>;
 
-std::string error_text(int code) {
-  std::array<PCRE2_UCHAR, 256> text{};
-  pcre2_get_error_message(code, text.data(), text.size());
-  return reinterpret_cast<const char*>(text.data());
-}
-
-// PCRE2's \s has U+180E, which is no white space of Unicode: the property is what is meant.
-std::string unicode_spaces(std::string_view pattern) {
-  std::string out;
-  for (std::size_t i = 0; i < pattern.size(); ++i) {
-    const bool escape = pattern[i] == '\\' && i + 1 < pattern.size();
-    if (!escape) {
-      out += pattern[i];
-      continue;
-    }
-    const char letter = pattern[++i];
-    if (letter == 's') out += "\\p{White_Space}";
-    else if (letter == 'S') out += "\\P{White_Space}";
-    else (out += '\\') += letter;
+// A match joins what is before it, but for a match that follows another.
+std::vector<Segment> merged_with_previous(const std::vector<Segment>& segments) {
+  std::vector<Segment> out;
+  bool was_match = false;
+  for (const Segment& s : segments) {
+    if (s.is_match && !was_match && !out.empty()) out.back().to = s.to;
+    else out.push_back(s);
+    was_match = s.is_match;
   }
   return out;
 }
 
-Code compile(const SplitStep& step, std::string_view where) {
-  if (step.pattern.empty() || step.pattern.size() > kMaxPattern)
-    throw InputError("a split pattern of this length is not supported")
-        .at(where)
-        .found(fmt::format("{} bytes", step.pattern.size()))
-        .wanted(fmt::format("1 to {}", kMaxPattern));
-  const std::string text = step.literal ? step.pattern : unicode_spaces(step.pattern);
-  const std::uint32_t options =
-      PCRE2_UTF | (step.literal ? PCRE2_LITERAL : PCRE2_UCP | PCRE2_NEVER_BACKSLASH_C);
-  int error = 0;
-  PCRE2_SIZE offset = 0;
-  Code code(pcre2_compile(reinterpret_cast<PCRE2_SPTR>(text.data()), text.size(), options, &error,
-                          &offset, nullptr));
-  if (!code)
-    throw InputError(
-        fmt::format("the split pattern '{}' does not compile: {}", step.pattern, error_text(error)))
-        .at(where)
-        .hint("Mend the pattern; PCRE2 syntax is supported.");
-  pcre2_jit_compile(code.get(), PCRE2_JIT_COMPLETE);  // where it fails, matching is interpreted
-  return code;
+std::vector<Segment> merged_with_next(const std::vector<Segment>& segments) {
+  std::vector<Segment> out;
+  bool was_match = false;
+  for (auto s = segments.rbegin(); s != segments.rend(); ++s) {
+    if (s->is_match && !was_match && !out.empty()) out.back().from = s->from;
+    else out.push_back(*s);
+    was_match = s->is_match;
+  }
+  return {out.rbegin(), out.rend()};
 }
 
-MatchContext match_context() {
-  MatchContext context(pcre2_match_context_create(nullptr));
-  pcre2_set_match_limit(context.get(), Splitter::kMatchLimit);
-  pcre2_set_heap_limit(context.get(), kHeapLimitKib);
-  return context;
+std::vector<Segment> contiguous(const std::vector<Segment>& segments) {
+  std::vector<Segment> out;
+  for (const Segment& s : segments) {
+    if (!out.empty() && out.back().is_match == s.is_match) out.back().to = s.to;
+    else out.push_back(s);
+  }
+  return out;
+}
+
+std::vector<Segment> without_matches(std::vector<Segment> segments) {
+  std::erase_if(segments, [](const Segment& s) { return s.is_match; });
+  return segments;
 }
 
 }  // namespace
@@ -94,74 +75,146 @@ const std::string& split_pattern(std::string_view name) {
       .wanted("gpt2, llama3 or qwen2");
 }
 
-struct Splitter::Regex {
-  Code code;
+// A step made ready: what it does to a piece before cutting, and how it cuts.
+struct Splitter::Stage {
+  explicit Stage(const PreTokenizerStep& step, std::string_view where) {
+    std::visit([&](const auto& s) { set(s, where); }, step);
+  }
+
+  void set(const Split& s, std::string_view where) {
+    cut(s.pattern, where, s.behavior);
+    invert = s.invert;
+  }
+  void set(const Digits& s, std::string_view where) {
+    cut({s.individual ? R"(\p{N})" : R"(\p{N}+)"}, where, SplitBehavior::isolated);
+  }
+  void set(const Punctuation& s, std::string_view where) { cut(kPunctuation, where, s.behavior); }
+  void set(const Metaspace& s, std::string_view where) {
+    prefix = space = s.replacement;
+    scheme = s.scheme;
+    if (s.split) cut({s.replacement, true}, where, SplitBehavior::merged_with_next);
+  }
+  void set(const ByteLevel& s, std::string_view where) {
+    if (s.add_prefix_space) prefix = " ", scheme = PrependScheme::always;
+    if (s.use_regex) cut({split_pattern("gpt2")}, where, SplitBehavior::isolated);
+  }
+  void cut(const TextPattern& pattern, std::string_view where, SplitBehavior how) {
+    regex.emplace(pattern, where);
+    behavior = how;
+  }
+
+  std::string prefix;  // put before a piece that does not begin with it
+  PrependScheme scheme = PrependScheme::never;
+  std::string space;  // what becomes of ' '; "" leaves it
+  std::optional<Regex> regex;
+  SplitBehavior behavior = SplitBehavior::isolated;
+  bool invert = false;
 };
 
 // One call of split(): scratch memory for each step.
 class Splitter::Run {
  public:
-  Run(const std::vector<Regex>& steps, const std::function<void(std::string_view)>& piece)
-      : steps_(steps), piece_(piece), context_(match_context()) {
-    for (const Regex& r : steps)
-      data_.emplace_back(pcre2_match_data_create_from_pattern(r.code.get(), nullptr));
+  Run(const std::vector<Stage>& stages, const Piece& piece) : stages_(stages), piece_(piece) {
+    for (const Stage& s : stages) {
+      matches_.emplace_back();
+      if (s.regex) matches_.back().emplace(*s.regex);
+    }
   }
 
-  // Applies steps [step, end) to valid UTF-8.
-  void cut(std::size_t step, std::string_view text) {
-    if (step == steps_.size()) return text.empty() ? void() : piece_(text);
-    std::size_t done = 0, from = 0;
-    while (from < text.size() && find(step, text, from)) {
-      const PCRE2_SIZE* range = pcre2_get_ovector_pointer(data_[step].get());
-      const std::size_t start = std::max(range[0], done), end = std::max(start, range[1]);
-      if (start > done) cut(step + 1, text.substr(done, start - done));
-      if (end > start) cut(step + 1, text.substr(start, end - start));
-      done = from = std::max(done, end);
-      if (end == start && from < text.size()) next_code_point(text, from);
-    }
-    if (done < text.size()) cut(step + 1, text.substr(done));
+  struct Place {
+    bool is_first;  // begins where the whole text does
+    bool may_grow;  // a step may put something in front
+  };
+
+  // Applies stages [k, end) to valid UTF-8.
+  void cut(std::size_t k, std::string_view text, Place place) {
+    if (k == stages_.size()) return text.empty() ? void() : piece_(text);
+    const Stage& stage = stages_[k];
+    if (stage.scheme == PrependScheme::never && stage.space.empty())
+      return cut_matches(k, text, place);
+    const std::string changed = change(stage, text, place);
+    cut_matches(k, changed, place);
   }
 
  private:
-  bool find(std::size_t step, std::string_view text, std::size_t from) {
-    const auto match = [&](std::uint32_t options) {
-      return pcre2_match(steps_[step].code.get(), reinterpret_cast<PCRE2_SPTR>(text.data()),
-                         text.size(), from, PCRE2_NO_UTF_CHECK | options, data_[step].get(),
-                         context_.get());
-    };
-    int result = match(0);
-    if (result == PCRE2_ERROR_JIT_STACKLIMIT) result = match(PCRE2_NO_JIT);
-    if (result >= 0) return true;
-    if (result == PCRE2_ERROR_NOMATCH) return false;
-    throw InputError(fmt::format("the split pattern cannot be matched: {}", error_text(result)))
-        .at(fmt::format("byte {} of a text of {}", from, text.size()))
-        .hint("Use one of the named split patterns, or one with less backtracking.");
+  static std::string change(const Stage& stage, std::string_view text, Place place) {
+    std::string out;
+    out.reserve(text.size() + text.size() / 2 + stage.prefix.size());
+    for (const char c : text)
+      if (c == ' ' && !stage.space.empty()) out += stage.space;
+      else out += c;
+    const bool wanted = stage.scheme == PrependScheme::always ||
+                        (stage.scheme == PrependScheme::first && place.is_first);
+    if (wanted && place.may_grow && !out.starts_with(stage.prefix)) out.insert(0, stage.prefix);
+    return out;
   }
 
-  const std::vector<Regex>& steps_;
-  const std::function<void(std::string_view)>& piece_;
-  MatchContext context_;
-  std::vector<MatchData> data_;
+  void cut_matches(std::size_t k, std::string_view text, Place place) {
+    const Stage& stage = stages_[k];
+    if (!stage.regex) return cut(k + 1, text, place);
+    RegexMatches& matches = *matches_[k];
+    const auto part = [&](std::size_t from, std::size_t to) {
+      if (to > from)
+        cut(k + 1, text.substr(from, to - from),
+            {place.is_first && from == 0, place.may_grow || from > 0});
+    };
+    if (stage.behavior != SplitBehavior::isolated) {
+      for (const Segment& s : segments(stage, matches, text)) part(s.from, s.to);
+      return;
+    }
+    matches.start(text);
+    std::size_t done = 0, from, to;
+    for (; matches.next(from, to); done = to) part(done, from), part(from, to);
+    part(done, text.size());
+  }
+
+  static std::vector<Segment> segments(const Stage& stage, RegexMatches& matches,
+                                       std::string_view text) {
+    std::vector<Segment> all;
+    std::size_t done = 0, from, to;
+    matches.start(text);
+    for (; matches.next(from, to); done = to) {
+      if (from > done) all.push_back({done, from, stage.invert});
+      all.push_back({from, to, !stage.invert});
+    }
+    if (done < text.size()) all.push_back({done, text.size(), stage.invert});
+    switch (stage.behavior) {
+      case SplitBehavior::removed:
+        return without_matches(std::move(all));
+      case SplitBehavior::isolated:
+        return all;
+      case SplitBehavior::merged_with_previous:
+        return merged_with_previous(all);
+      case SplitBehavior::merged_with_next:
+        return merged_with_next(all);
+      case SplitBehavior::contiguous:
+        return contiguous(all);
+    }
+    return all;
+  }
+
+  const std::vector<Stage>& stages_;
+  const Piece& piece_;
+  std::vector<std::optional<RegexMatches>> matches_;
 };
 
-Splitter::Splitter(const std::vector<SplitStep>& steps, std::string_view where) {
+Splitter::Splitter(const std::vector<PreTokenizerStep>& steps, std::string_view where) {
   if (steps.size() > kMaxSteps)
-    throw InputError("too many split patterns")
+    throw InputError("too many steps")
         .at(where)
         .found(std::to_string(steps.size()))
         .wanted(fmt::format("at most {}", kMaxSteps));
-  for (const SplitStep& step : steps) steps_.push_back({compile(step, where)});
+  for (const PreTokenizerStep& step : steps) stages_.emplace_back(step, where);
 }
 Splitter::~Splitter() = default;
 Splitter::Splitter(Splitter&&) noexcept = default;
 Splitter& Splitter::operator=(Splitter&&) noexcept = default;
 
-void Splitter::split(std::string_view text,
-                     const std::function<void(std::string_view)>& piece) const {
-  Run run(steps_, piece);
-  while (!text.empty()) {
+void Splitter::split(std::string_view text, bool is_first, const Piece& piece) const {
+  Run run(stages_, piece);
+  for (bool may_grow = true; !text.empty(); may_grow = is_first = false) {
     const std::size_t valid = valid_utf8_prefix(text);
-    run.cut(0, text.substr(0, valid));
+    if (valid > 0) run.cut(0, text.substr(0, valid), {is_first, may_grow});
     text.remove_prefix(valid);
     if (text.empty()) break;
     piece(text.substr(0, 1));

@@ -1,4 +1,4 @@
-// Cutting text into the pieces that byte pair encoding may not merge across (PCRE2).
+// Cutting text into the pieces that byte pair encoding may not merge across: the pre-tokenizers.
 #pragma once
 #include <cstddef>
 #include <functional>
@@ -7,14 +7,9 @@
 #include <string_view>
 #include <vector>
 
-namespace autarky {
+#include "text/tokenizer_steps.h"
 
-// One cut: every match of the pattern is a piece, and so is what lies between matches.
-struct SplitStep {
-  std::string pattern;
-  bool literal = false;  // the pattern is a plain string
-  bool operator==(const SplitStep&) const = default;
-};
+namespace autarky {
 
 // The pattern of a model family: "gpt2", "llama3" or "qwen2"; this is the only list.
 // Throws InputError for another name.
@@ -24,22 +19,23 @@ const std::string& split_pattern(std::string_view name);
 class Splitter {
  public:
   // Throws InputError, naming `where`, for a pattern that does not compile.
-  Splitter(const std::vector<SplitStep>& steps, std::string_view where);
+  Splitter(const std::vector<PreTokenizerStep>& steps, std::string_view where);
   ~Splitter();
   Splitter(Splitter&&) noexcept;
   Splitter& operator=(Splitter&&) noexcept;
 
-  // Calls piece() for every piece in order; together they are `text`. Patterns run over maximal
-  // stretches of valid UTF-8; a byte that is not part of one is a piece of its own.
-  // Throws InputError if a match takes more than kMatchLimit steps.
-  void split(std::string_view text, const std::function<void(std::string_view)>& piece) const;
+  using Piece = std::function<void(std::string_view)>;
 
-  static constexpr unsigned kMatchLimit = 1u << 28;  // for 100 MB of spaces with some to spare
+  // Calls piece() for every piece in order, valid during the call; together they are `text` but for
+  // what steps put in front, replace or remove. Steps run over maximal stretches of valid UTF-8; a
+  // byte that is not part of one is a piece of its own, and nothing is put behind it.
+  // is_first: the text begins where the whole text does (PrependScheme::first).
+  void split(std::string_view text, bool is_first, const Piece& piece) const;
 
  private:
-  struct Regex;
+  struct Stage;
   class Run;
-  std::vector<Regex> steps_;
+  std::vector<Stage> stages_;
 };
 
 }  // namespace autarky

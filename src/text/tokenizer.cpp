@@ -2,48 +2,49 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <unordered_map>
 
 #include "base/error.h"
 #include "text/bpe.h"
 #include "text/byte_level.h"
-#include "text/nfc.h"
+#include "text/decoder.h"
+#include "text/normalizer.h"
+#include "text/sentencepiece.h"
+#include "text/splitter.h"
 
 namespace autarky {
 namespace {
 
-using IdsByBytes = std::unordered_map<std::string_view, std::int32_t>;
+using IdsByText = std::unordered_map<std::string_view, std::int32_t>;
 
-// What an added token stands for in a text: its content, normalised if it is matched that way.
-std::string added_content(const AddedToken& t, const TokenizerSpec& spec) {
-  return t.normalized && spec.normalize_nfc ? nfc(t.content) : t.content;
-}
-
-// The bytes of every token; where the text is not of the byte-level alphabet, the text itself.
-std::vector<std::string> token_bytes(const TokenizerSpec& spec) {
+std::size_t id_count(const TokenizerSpec& spec) {
   std::size_t size = spec.vocab.size();
   for (const AddedToken& t : spec.added) size = std::max(size, std::size_t(t.id) + 1);
-  std::vector<std::string> tokens(size);
-  for (std::size_t id = 0; id < spec.vocab.size(); ++id)
-    tokens[id] = byte_level_bytes(spec.vocab[id]).value_or(spec.vocab[id]);
-  for (const AddedToken& t : spec.added) tokens[std::size_t(t.id)] = added_content(t, spec);
-  return tokens;
+  return size;
 }
 
-void check_all_bytes(const IdsByBytes& ids, std::string_view where) {
-  for (int b = 0; b < 256; ++b) {
-    const char byte = char(b);
-    if (!ids.contains(std::string_view(&byte, 1)))
-      throw InputError(fmt::format("the vocabulary has no token for byte {:#04x}", b))
-          .at(std::string(where) + ": model.vocab")
-          .hint("Only byte-level vocabularies with all 256 bytes are supported.");
+// What every token stands for in a text: bytes where they are written in the byte-level alphabet.
+std::vector<std::string> piece_texts(const TokenizerSpec& spec) {
+  std::vector<std::string> texts(id_count(spec));
+  for (std::size_t id = 0; id < spec.vocab.size(); ++id) {
+    texts[id] = spec.vocab[id];
+    if (!spec.byte_level()) continue;
+    if (auto bytes = byte_level_bytes(spec.vocab[id])) texts[id] = *std::move(bytes);
   }
+  return texts;
 }
 
-std::vector<MergeRule> merge_rules(const TokenizerSpec& spec, std::string_view where) {
-  IdsByBytes ids;
-  for (std::size_t id = 0; id < spec.vocab.size(); ++id)
-    if (!spec.vocab[id].empty()) ids.emplace(spec.vocab[id], std::int32_t(id));
+IdsByText ids_by_text(const std::vector<std::string>& vocab) {
+  IdsByText ids;
+  ids.reserve(vocab.size());
+  for (std::size_t id = 0; id < vocab.size(); ++id)
+    if (!vocab[id].empty()) ids.emplace(vocab[id], std::int32_t(id));
+  return ids;
+}
+
+std::vector<MergeRule> merge_rules(const TokenizerSpec& spec, const IdsByText& ids,
+                                   std::string_view where) {
   std::vector<MergeRule> rules;
   rules.reserve(spec.merges.size());
   for (const auto& [left, right] : spec.merges) {
@@ -58,39 +59,83 @@ std::vector<MergeRule> merge_rules(const TokenizerSpec& spec, std::string_view w
   return rules;
 }
 
+BpeSymbols piece_symbols(const TokenizerSpec& spec, const IdsByText& ids, std::string_view where) {
+  BpeSymbols symbols;
+  symbols.bytes = spec.byte_level();
+  symbols.fuse_unk = spec.fuse_unk;
+  for (std::size_t b = 0; b < 256 && spec.byte_fallback; ++b)
+    if (const auto id = ids.find(fmt::format("<0x{:02X}>", b)); id != ids.end())
+      symbols.fallback[b] = id->second;
+  if (spec.unk_token.empty()) return symbols;
+  const auto unk = ids.find(spec.unk_token);
+  if (unk == ids.end())
+    throw InputError("the token for unknown characters is not in the vocabulary")
+        .at(std::string(where) + ": model.unk_token")
+        .found(fmt::format("'{}'", spec.unk_token));
+  symbols.unk = unk->second;
+  return symbols;
+}
+
 }  // namespace
 
 struct Tokenizer::State {
   State(TokenizerSpec s, std::string_view where);
+  void make_bpe(std::string_view where);
+  void make_sentencepiece(std::string_view where);
   std::optional<std::int32_t> find(std::string_view token) const;
-  std::vector<std::int32_t> ids_of(const std::vector<std::string>& names) const;
 
   TokenizerSpec spec;
-  std::vector<std::string> tokens;  // bytes by id
-  std::vector<bool> special;        // by id
-  IdsByBytes ids, added_ids;
+  std::vector<std::string> texts;  // that tokens stand for, by id
+  std::vector<std::string> bytes;  // decoded, by id
+  std::vector<bool> special;       // by id
+  IdsByText ids, added_ids;
   AddedTokenFinder raw, normalized;
+  Normalizer normalizer;
   Splitter splitter;
+  Decoder decoder;
   std::unique_ptr<const Bpe> bpe;
+  std::unique_ptr<const SentencePiece> sentencepiece;  // instead of all above
 };
 
 Tokenizer::State::State(TokenizerSpec s, std::string_view where)
     : spec(std::move(s)),
-      tokens(token_bytes(spec)),
-      special(tokens.size()),
-      splitter(spec.steps, std::string(where) + ": pre_tokenizer") {
-  std::vector<std::string_view> plain(tokens.begin(), tokens.end());  // what merges may make
+      normalizer(spec.normalizer, std::string(where) + ": normalizer"),
+      splitter(spec.pre_tokenizer, std::string(where) + ": pre_tokenizer"),
+      decoder(spec.decoder, std::string(where) + ": decoder") {
+  spec.sentencepiece.empty() ? make_bpe(where) : make_sentencepiece(where);
+}
+
+void Tokenizer::State::make_bpe(std::string_view where) {
+  texts = piece_texts(spec);
+  for (const AddedToken& t : spec.added)
+    texts[std::size_t(t.id)] = t.normalized ? normalizer.apply(t.content) : t.content;
+  special.resize(texts.size());
+  std::vector<std::string_view> plain(texts.begin(), texts.end());  // what merges may make
+  for (const std::string& token : spec.vocab) bytes.push_back(decoder.token(token, false));
+  bytes.resize(texts.size());
   for (const AddedToken& t : spec.added) {
     const auto id = std::size_t(t.id);
-    if (id >= spec.vocab.size() || spec.vocab[id].empty() || t.special) plain[id] = {};
+    if (t.special || id >= spec.vocab.size() || spec.vocab[id].empty()) plain[id] = {};
     special[id] = t.special;
     added_ids.emplace(t.content, t.id);
-    (t.normalized ? normalized : raw).add(tokens[id], t.id, t.special);
+    bytes[id] = spec.byte_level() ? texts[id] : decoder.token(texts[id], false);
+    if (!texts[id].empty()) (t.normalized ? normalized : raw).add(texts[id], t);
   }
-  for (std::size_t id = 0; id < tokens.size(); ++id)
+  for (std::size_t id = 0; id < texts.size(); ++id)
     if (!plain[id].empty()) ids.emplace(plain[id], std::int32_t(id));
-  check_all_bytes(ids, where);
-  bpe = std::make_unique<Bpe>(plain, merge_rules(spec, where), spec.ignore_merges);
+  const IdsByText by_text = ids_by_text(spec.vocab);
+  bpe = std::make_unique<Bpe>(plain, merge_rules(spec, by_text, where),
+                              piece_symbols(spec, by_text, where), spec.ignore_merges);
+}
+
+void Tokenizer::State::make_sentencepiece(std::string_view where) {
+  sentencepiece = std::make_unique<SentencePiece>(spec.sentencepiece, where);
+  for (std::int32_t id = 0; id < sentencepiece->size(); ++id) {
+    texts.push_back(sentencepiece->piece(id));
+    bytes.push_back(sentencepiece->bytes(id));
+    special.push_back(sentencepiece->is_control(id));
+  }
+  ids = ids_by_text(texts);
 }
 
 std::optional<std::int32_t> Tokenizer::State::find(std::string_view token) const {
@@ -110,36 +155,34 @@ class Tokenizer::Encoding {
   }
 
   void text(std::string_view text) {
-    between(state_.raw, text, [&](std::string_view part) {
-      if (!state_.spec.normalize_nfc) return normalized(part);
-      normalized(nfc(part));
+    if (state_.sentencepiece) return state_.sentencepiece->encode(text, out);
+    between(state_.raw, text, [&](std::string_view part, bool is_first) {
+      if (state_.normalizer.changes_nothing()) return normalized(part, is_first);
+      normalized(state_.normalizer.apply(part), is_first);
     });
   }
 
   std::vector<std::int32_t> out;
 
  private:
-  // Calls part() for what is between added tokens and appends those.
+  // Calls part(text, whether it is where the text begins) for what is between added tokens and
+  // appends those.
   template <typename Part>
   void between(const AddedTokenFinder& finder, std::string_view text, const Part& part) {
     std::size_t done = 0;
     while (const auto match = finder.find(text, done, allow_special_)) {
-      if (match->start > done) part(text.substr(done, match->start - done));
+      if (match->start > done) part(text.substr(done, match->start - done), done == 0);
       out.push_back(match->id);
       done = match->start + match->length;
     }
-    if (done < text.size()) part(text.substr(done));
+    if (done < text.size()) part(text.substr(done), done == 0);
   }
 
-  void normalized(std::string_view text) {
-    between(state_.normalized, text, [&](std::string_view part) {
-      if (!state_.spec.add_prefix_space || part.front() == ' ') return pieces(part);
-      pieces(" " + std::string(part));
+  void normalized(std::string_view text, bool is_first) {
+    between(state_.normalized, text, [&](std::string_view part, bool is_start) {
+      state_.splitter.split(part, is_first && is_start,
+                            [&](std::string_view piece) { state_.bpe->encode(piece, out); });
     });
-  }
-
-  void pieces(std::string_view text) {
-    state_.splitter.split(text, [&](std::string_view piece) { state_.bpe->encode(piece, out); });
   }
 
   const State& state_;
@@ -152,8 +195,10 @@ Tokenizer::~Tokenizer() = default;
 Tokenizer::Tokenizer(Tokenizer&&) noexcept = default;
 Tokenizer& Tokenizer::operator=(Tokenizer&&) noexcept = default;
 
-Tokenizer Tokenizer::load(const fs::path& dir) {
-  return Tokenizer(read_tokenizer_spec(dir), (dir / "tokenizer.json").string());
+Tokenizer Tokenizer::load(const fs::path& path) {
+  const fs::path json = path / "tokenizer.json", model = path / "tokenizer.model";
+  const fs::path& file = fs::exists(json) ? json : fs::exists(model) ? model : path;
+  return Tokenizer(read_tokenizer_spec(path), file.string());
 }
 void Tokenizer::save(const fs::path& dir) const { write_tokenizer_spec(state_->spec, dir); }
 
@@ -167,13 +212,20 @@ std::vector<std::int32_t> Tokenizer::encode(std::string_view text, bool allow_sp
 }
 
 std::string Tokenizer::decode(std::span<const std::int32_t> ids, bool skip_special) const {
+  for (const std::int32_t id : ids) bytes(id);  // all are in the vocabulary
+  if (state_->sentencepiece) return state_->sentencepiece->decode(ids);
   std::string text;
-  for (const std::int32_t id : ids)
-    if (!skip_special || !is_special(id)) text += bytes(id);
-  return text;
+  bool is_first = state_->decoder.first_differs();
+  for (const std::int32_t id : ids) {
+    if (skip_special && is_special(id)) continue;
+    if (std::exchange(is_first, false))
+      text += state_->decoder.token(state_->texts[std::size_t(id)], true);
+    else text += bytes(id);
+  }
+  return state_->decoder.finish(std::move(text));
 }
 
-std::int32_t Tokenizer::vocab_size() const { return std::int32_t(state_->tokens.size()); }
+std::int32_t Tokenizer::vocab_size() const { return std::int32_t(state_->texts.size()); }
 std::optional<std::int32_t> Tokenizer::bos_id() const { return id_of(spec().bos_token); }
 std::optional<std::int32_t> Tokenizer::eos_id() const { return id_of(spec().eos_token); }
 std::optional<std::int32_t> Tokenizer::pad_id() const { return id_of(spec().pad_token); }
@@ -189,7 +241,7 @@ std::string_view Tokenizer::bytes(std::int32_t id) const {
         .found(std::to_string(id))
         .wanted(fmt::format("0 to {}", vocab_size() - 1))
         .hint("Use the tokenizer that the data or the model was made with.");
-  return state_->tokens[std::size_t(id)];
+  return state_->bytes[std::size_t(id)];
 }
 bool Tokenizer::is_special(std::int32_t id) const {
   return id >= 0 && id < vocab_size() && state_->special[std::size_t(id)];

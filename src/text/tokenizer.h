@@ -1,4 +1,4 @@
-// Byte-level BPE tokenizers: text to token ids and back, byte for byte.
+// Tokenizers: text to token ids and back; BPE over bytes or over characters, or SentencePiece.
 #pragma once
 #include <cstdint>
 #include <memory>
@@ -22,8 +22,8 @@ class Tokenizer {
   Tokenizer(Tokenizer&&) noexcept;
   Tokenizer& operator=(Tokenizer&&) noexcept;
 
-  // Reads a folder in the format of Hugging Face: tokenizer.json, tokenizer_config.json.
-  static Tokenizer load(const fs::path& dir);
+  // Reads a folder in the format of Hugging Face (read_tokenizer_spec), or a .model file.
+  static Tokenizer load(const fs::path& path);
   // Writes such a folder; transformers loads it (PreTrainedTokenizerFast) and gives the same ids.
   void save(const fs::path& dir) const;
 
@@ -31,17 +31,18 @@ class Tokenizer {
   // they are plain text. add_special: puts around it what the file's template says (bos, eos).
   std::vector<std::int32_t> encode(std::string_view text, bool allow_special = true,
                                    bool add_special = false) const;
-  // The bytes of the ids; decode(encode(text)) == text unless the tokenizer normalises (NFC) or
-  // adds a space in front. Throws InputError for an id outside [0, vocab_size()).
+  // The bytes of the ids; decode(encode(text)) == text unless the tokenizer normalises, replaces or
+  // leaves out. Throws InputError for an id outside [0, vocab_size()).
   std::string decode(std::span<const std::int32_t> ids, bool skip_special = false) const;
 
   std::int32_t vocab_size() const;  // greatest id + 1
   std::optional<std::int32_t> bos_id() const;
   std::optional<std::int32_t> eos_id() const;
   std::optional<std::int32_t> pad_id() const;
-  std::string_view bytes(std::int32_t id) const;  // "" for an id that has no token
+  // What a token adds to a text, "" for an id that has none.
+  std::string_view bytes(std::int32_t id) const;
   bool is_special(std::int32_t id) const;
-  // The id of an added token's content, or of the token with these bytes.
+  // The id of an added token's content, or of the token that stands for this in a text.
   std::optional<std::int32_t> id_of(std::string_view token) const;
   const std::string& chat_template() const;  // Jinja text, "" when there is none
   const TokenizerSpec& spec() const;

@@ -7,6 +7,8 @@
 #include <nlohmann/json.hpp>
 
 #include "text/json_fields.h"
+#include "text/sentencepiece.h"
+#include "text/steps_json.h"
 #include "text/tokenizer_spec.h"
 
 namespace autarky {
@@ -66,9 +68,10 @@ void read_model(const JsonField& model, TokenizerSpec& spec) {
   const JsonField dropout = model["dropout"];
   dropout.support(dropout.is_null() || dropout.value() == 0, "null");
   for (const auto key : {"continuing_subword_prefix", "end_of_word_suffix"})
-    model[key].support(model[key].text_or("").empty(), "null (byte-level tokens)");
-  model["byte_fallback"].support(!model["byte_fallback"].flag_or(false),
-                                 "false (byte-level tokens)");
+    model[key].support(model[key].text_or("").empty(), "null");
+  spec.byte_fallback = model["byte_fallback"].flag_or(false);
+  spec.unk_token = model["unk_token"].text_or("");
+  spec.fuse_unk = model["fuse_unk"].flag_or(false);
   spec.ignore_merges = model["ignore_merges"].flag_or(false);
   read_vocab(model["vocab"], spec);
   read_merges(model["merges"], spec);
@@ -80,8 +83,9 @@ AddedToken read_added_token(const JsonField& field) {
   token.content = field["content"].text();
   const bool fits = !token.content.empty() && token.content.size() <= AddedTokenFinder::kMaxLength;
   field["content"].support(fits, fmt::format("1 to {} bytes", AddedTokenFinder::kMaxLength));
-  for (const auto key : {"single_word", "lstrip", "rstrip"})
-    field[key].support(!field[key].flag_or(false), "false");
+  token.single_word = field["single_word"].flag_or(false);
+  token.lstrip = field["lstrip"].flag_or(false);
+  token.rstrip = field["rstrip"].flag_or(false);
   token.special = field["special"].flag_or(false);
   token.normalized = field["normalized"].flag_or(!token.special);
   return token;
@@ -108,48 +112,6 @@ void read_added_tokens(const JsonField& list, TokenizerSpec& spec) {
           fmt::format("'{}' with id {} is there twice", token.content, token.id));
     spec.added.push_back(std::move(token));
   }
-}
-
-void read_byte_level(const JsonField& field, TokenizerSpec& spec) {
-  spec.add_prefix_space = field["add_prefix_space"].flag_or(true);
-  if (field["use_regex"].flag_or(true)) {
-    spec.gpt2_split = spec.steps.empty();
-    spec.steps.push_back({split_pattern("gpt2")});
-  }
-}
-
-SplitStep read_split(const JsonField& field) {
-  field["type"].support(field["type"].text() == "Split", "Split steps and ByteLevel at the end");
-  field["behavior"].support(field["behavior"].text() == "Isolated", "\"Isolated\"");
-  field["invert"].support(!field["invert"].flag_or(false), "false");
-  const JsonField pattern = field["pattern"];
-  const bool literal = !pattern["String"].is_null();
-  return {literal ? pattern["String"].text() : pattern["Regex"].text(), literal};
-}
-
-constexpr std::string_view kPreTokenizers =
-    "ByteLevel, or a Sequence of Split steps that ends with ByteLevel";
-
-void read_pre_tokenizer(const JsonField& field, TokenizerSpec& spec) {
-  field.support(!field.is_null(), kPreTokenizers);
-  const std::string& type = field["type"].text();
-  if (type == "ByteLevel") return read_byte_level(field, spec);
-  field["type"].support(type == "Sequence", kPreTokenizers);
-  const JsonField list = field["pretokenizers"];
-  const std::size_t n = list.array_size();
-  list.support(n > 0, kPreTokenizers);
-  for (std::size_t i = 0; i + 1 < n; ++i) spec.steps.push_back(read_split(list.item(i)));
-  const JsonField last = list.item(n - 1);
-  last["type"].support(last["type"].text() == "ByteLevel", kPreTokenizers);
-  read_byte_level(last, spec);
-  // A space before each piece, not before the text, is what the file would mean.
-  last["add_prefix_space"].support(n == 1 || !spec.add_prefix_space, "false after Split");
-}
-
-void read_normalizer(const JsonField& field, TokenizerSpec& spec) {
-  if (field.is_null()) return;
-  field["type"].support(field["type"].text() == "NFC", "null or NFC");
-  spec.normalize_nfc = true;
 }
 
 void read_template(const JsonField& field, TokenizerSpec& spec) {
@@ -184,9 +146,14 @@ void read_post_processor(const JsonField& field, TokenizerSpec& spec) {
   for (std::size_t i = 0; i < list.array_size(); ++i) read_post_processor(list.item(i), spec);
 }
 
-void read_decoder(const JsonField& field) {
-  if (field.is_null()) return;
-  field["type"].support(field["type"].text() == "ByteLevel", "ByteLevel");
+// Byte-level tokens are decoded as such, and no others are.
+void check_decoder(const JsonField& field, TokenizerSpec& spec) {
+  if (field.is_null() && spec.byte_level()) spec.decoder.emplace_back(ByteLevel{});
+  const auto is_level = [](const DecoderStep& s) { return std::holds_alternative<ByteLevel>(s); };
+  const bool level = std::any_of(spec.decoder.begin(), spec.decoder.end(), is_level);
+  field.support(!spec.decoder.empty() && level == spec.byte_level(),
+                spec.byte_level() ? "ByteLevel, as pre_tokenizer has it"
+                                  : "steps without ByteLevel, as pre_tokenizer has none");
 }
 
 // A token in tokenizer_config.json: its text, or an object with `content`.
@@ -204,33 +171,71 @@ std::string config_template(const JsonField& field) {
 }
 
 void read_config(const JsonField& config, TokenizerSpec& spec) {
-  spec.bos_token = config_token(config["bos_token"]);
-  spec.eos_token = config_token(config["eos_token"]);
-  spec.pad_token = config_token(config["pad_token"]);
+  const auto set = [&](const char* key, std::string& token) {
+    if (!config[key].is_null()) token = config_token(config[key]);
+  };
+  set("bos_token", spec.bos_token);
+  set("eos_token", spec.eos_token);
+  set("pad_token", spec.pad_token);
   spec.chat_template = config_template(config["chat_template"]);
 }
 
-}  // namespace
-
-TokenizerSpec read_tokenizer_spec(const fs::path& dir) {
-  const fs::path path = dir / "tokenizer.json", config_path = dir / "tokenizer_config.json";
-  if (!fs::exists(path))
-    throw InputError("there is no tokenizer")
-        .at(path.string())
-        .hint("Make one with 'autarky tokenizer train', or give the folder of a model.");
+TokenizerSpec read_json_spec(const fs::path& path) {
   TokenizerSpec spec;
   const auto document = read_json_unordered(path);
   const JsonField root(document, path.string());
   read_model(root["model"], spec);
   read_added_tokens(root["added_tokens"], spec);
-  read_normalizer(root["normalizer"], spec);
-  read_pre_tokenizer(root["pre_tokenizer"], spec);
+  spec.normalizer = read_normalizer(root["normalizer"]);
+  spec.pre_tokenizer = read_pre_tokenizer(root["pre_tokenizer"]);
+  spec.decoder = read_decoder(root["decoder"]);
+  check_decoder(root["decoder"], spec);
   read_post_processor(root["post_processor"], spec);
-  read_decoder(root["decoder"]);
-  if (fs::exists(config_path)) {
-    const auto config = read_json_unordered(config_path);
-    read_config(JsonField(config, config_path.string()), spec);
+  return spec;
+}
+
+// What a .model file says of tokens around a text; tokenizer_config.json may say otherwise.
+TokenizerSpec read_model_spec(const fs::path& path) {
+  TokenizerSpec spec;
+  spec.sentencepiece = read_file(path);
+  const SentencePiece model(spec.sentencepiece, path.string());
+  spec.bos_token = model.bos();
+  spec.eos_token = model.eos();
+  spec.pad_token = model.pad();
+  return spec;
+}
+
+void put_around(const JsonField& config, TokenizerSpec& spec) {
+  if (config["add_bos_token"].flag_or(true) && !spec.bos_token.empty())
+    spec.prefix = {spec.bos_token};
+  if (config["add_eos_token"].flag_or(false) && !spec.eos_token.empty())
+    spec.suffix = {spec.eos_token};
+}
+
+}  // namespace
+
+bool TokenizerSpec::byte_level() const {
+  return !pre_tokenizer.empty() && std::holds_alternative<ByteLevel>(pre_tokenizer.back());
+}
+
+TokenizerSpec read_tokenizer_spec(const fs::path& path) {
+  if (!fs::is_directory(path) && path.extension() == ".model") {
+    TokenizerSpec spec = read_model_spec(path);
+    if (!spec.bos_token.empty()) spec.prefix = {spec.bos_token};
+    return spec;
   }
+  const fs::path json = path / "tokenizer.json", model = path / "tokenizer.model";
+  const fs::path config_path = path / "tokenizer_config.json";
+  if (!fs::exists(json) && !fs::exists(model))
+    throw InputError("there is no tokenizer")
+        .at(json.string())
+        .hint("Make one with 'autarky tokenizer train', or give the folder of a model.");
+  TokenizerSpec spec = fs::exists(json) ? read_json_spec(json) : read_model_spec(model);
+  const auto config =
+      fs::exists(config_path) ? read_json_unordered(config_path) : nlohmann::json::object();
+  const JsonField root(config, config_path.string());
+  read_config(root, spec);
+  if (!spec.sentencepiece.empty()) put_around(root, spec);
   return spec;
 }
 

@@ -1,41 +1,22 @@
+#include <algorithm>
 #include <nlohmann/json.hpp>
-#include <unordered_map>
 
 #include "base/error.h"
 #include "base/json.h"
+#include "text/steps_json.h"
 #include "text/tokenizer_spec.h"
 
 namespace autarky {
 namespace {
-
-Json byte_level_json(bool add_prefix_space, bool use_regex) {
-  return {{"type", "ByteLevel"},
-          {"add_prefix_space", add_prefix_space},
-          {"trim_offsets", true},
-          {"use_regex", use_regex}};
-}
-
-Json pre_tokenizer_json(const TokenizerSpec& spec) {
-  if (spec.steps.empty() || spec.gpt2_split)
-    return byte_level_json(spec.add_prefix_space, spec.gpt2_split);
-  Json list = Json::array();
-  for (const SplitStep& step : spec.steps)
-    list.push_back({{"type", "Split"},
-                    {"pattern", {{step.literal ? "String" : "Regex", step.pattern}}},
-                    {"behavior", "Isolated"},
-                    {"invert", false}});
-  list.push_back(byte_level_json(spec.add_prefix_space, false));
-  return {{"type", "Sequence"}, {"pretokenizers", std::move(list)}};
-}
 
 Json added_json(const TokenizerSpec& spec) {
   Json list = Json::array();
   for (const AddedToken& t : spec.added)
     list.push_back({{"id", t.id},
                     {"content", t.content},
-                    {"single_word", false},
-                    {"lstrip", false},
-                    {"rstrip", false},
+                    {"single_word", t.single_word},
+                    {"lstrip", t.lstrip},
+                    {"rstrip", t.rstrip},
                     {"normalized", t.normalized},
                     {"special", t.special}});
   return list;
@@ -69,18 +50,22 @@ Json model_json(const TokenizerSpec& spec) {
   Json::object_t vocab;
   for (std::size_t id = 0; id < spec.vocab.size(); ++id)  // the keys differ: no look-up
     if (!spec.vocab[id].empty()) vocab.Container::emplace_back(spec.vocab[id], id);
+  // As "left right" where no token holds a space: every version of tokenizers reads that, pairs
+  // only the newer ones.
+  const auto has_space = [](const std::string& t) { return t.find(' ') != t.npos; };
+  const bool pairs = std::any_of(spec.vocab.begin(), spec.vocab.end(), has_space);
   Json merges = Json::array();
-  // As "left right": every version of tokenizers reads that, pairs only the newer ones; byte-level
-  // tokens hold no space.
-  for (const auto& [left, right] : spec.merges)
-    merges.push_back(spec.vocab[std::size_t(left)] + " " + spec.vocab[std::size_t(right)]);
+  for (const auto& [left, right] : spec.merges) {
+    const std::string &l = spec.vocab[std::size_t(left)], &r = spec.vocab[std::size_t(right)];
+    merges.push_back(pairs ? Json::array({l, r}) : Json(l + " " + r));
+  }
   return {{"type", "BPE"},
           {"dropout", nullptr},
-          {"unk_token", nullptr},
+          {"unk_token", spec.unk_token.empty() ? Json(nullptr) : Json(spec.unk_token)},
           {"continuing_subword_prefix", nullptr},
           {"end_of_word_suffix", nullptr},
-          {"fuse_unk", false},
-          {"byte_fallback", false},
+          {"fuse_unk", spec.fuse_unk},
+          {"byte_fallback", spec.byte_fallback},
           {"ignore_merges", spec.ignore_merges},
           {"vocab", std::move(vocab)},
           {"merges", std::move(merges)}};
@@ -91,16 +76,16 @@ Json tokenizer_json(const TokenizerSpec& spec) {
           {"truncation", nullptr},
           {"padding", nullptr},
           {"added_tokens", added_json(spec)},
-          {"normalizer", spec.normalize_nfc ? Json{{"type", "NFC"}} : Json(nullptr)},
-          {"pre_tokenizer", pre_tokenizer_json(spec)},
+          {"normalizer", normalizer_json(spec.normalizer)},
+          {"pre_tokenizer", pre_tokenizer_json(spec.pre_tokenizer)},
           {"post_processor", template_json(spec)},
-          {"decoder", byte_level_json(spec.add_prefix_space, true)},
+          {"decoder", decoder_json(spec.decoder)},
           {"model", model_json(spec)}};
 }
 
 Json config_json(const TokenizerSpec& spec) {
-  Json config = {{"tokenizer_class", "PreTrainedTokenizerFast"},
-                 {"clean_up_tokenization_spaces", false}};
+  const char* reader = spec.sentencepiece.empty() ? "PreTrainedTokenizerFast" : "LlamaTokenizer";
+  Json config = {{"tokenizer_class", reader}, {"clean_up_tokenization_spaces", false}};
   const auto put = [&](const char* key, const std::string& text) {
     if (!text.empty()) config[key] = text;
   };
@@ -108,6 +93,10 @@ Json config_json(const TokenizerSpec& spec) {
   put("eos_token", spec.eos_token);
   put("pad_token", spec.pad_token);
   put("chat_template", spec.chat_template);
+  if (!spec.sentencepiece.empty()) {
+    config["add_bos_token"] = !spec.prefix.empty();
+    config["add_eos_token"] = !spec.suffix.empty();
+  }
   return config;
 }
 
@@ -117,7 +106,9 @@ void write_tokenizer_spec(const TokenizerSpec& spec, const fs::path& dir) {
   std::error_code error;
   fs::create_directories(dir, error);
   if (error) throw InputError("cannot make the folder: " + error.message()).at(dir.string());
-  write_file_atomic(dir / "tokenizer.json", tokenizer_json(spec).dump(2) + "\n");
+  if (spec.sentencepiece.empty())
+    write_file_atomic(dir / "tokenizer.json", tokenizer_json(spec).dump(2) + "\n");
+  else write_file_atomic(dir / "tokenizer.model", spec.sentencepiece);
   write_file_atomic(dir / "tokenizer_config.json", config_json(spec).dump(2) + "\n");
 }
 

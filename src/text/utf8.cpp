@@ -52,6 +52,13 @@ std::size_t utf8_floor(std::string_view text, std::size_t limit) {
   return limit;
 }
 
+std::size_t last_code_point(std::string_view text) {
+  std::size_t start = text.size();
+  while (start > 0 && text.size() - start < 4)
+    if ((static_cast<unsigned char>(text[--start]) & 0xC0) != 0x80) break;
+  return valid_utf8_prefix(text.substr(start)) == text.size() - start ? start : text.size();
+}
+
 void append_utf8(std::string& out, char32_t c) {
   const auto tail = [&](int shift) { out += char(0x80 | ((c >> shift) & 0x3F)); };
   if (c < 0x80) {

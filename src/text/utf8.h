@@ -13,6 +13,9 @@ std::size_t valid_utf8_prefix(std::string_view bytes);
 // Length of the longest prefix of at most `limit` bytes that cuts no code point of valid text.
 std::size_t utf8_floor(std::string_view text, std::size_t limit);
 
+// Where the last code point of text begins; text.size() if its end is not valid UTF-8.
+std::size_t last_code_point(std::string_view text);
+
 void append_utf8(std::string& out, char32_t code_point);
 
 // The code point that starts at `position` of valid UTF-8; moves `position` behind it.

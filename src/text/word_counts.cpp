@@ -4,7 +4,6 @@
 #include <unordered_map>
 
 #include "base/parallel.h"
-#include "text/nfc.h"
 
 namespace autarky {
 namespace {
@@ -17,7 +16,7 @@ struct ViewHash : std::hash<std::string_view> {
 using Counts = std::unordered_map<std::string, std::uint64_t, ViewHash, std::equal_to<>>;
 
 void count_document(std::string_view text, const Splitter& splitter, Counts& counts) {
-  splitter.split(text, [&](std::string_view piece) {
+  splitter.split(text, true, [&](std::string_view piece) {
     const auto found = counts.find(piece);
     if (found != counts.end()) ++found->second;
     else counts.emplace(piece, 1);
@@ -38,8 +37,8 @@ std::vector<std::string> next_batch(const std::function<bool(std::string_view&)>
 
 }  // namespace
 
-WordCounts count_words(const std::function<bool(std::string_view&)>& next, const Splitter& splitter,
-                       bool normalize_nfc) {
+WordCounts count_words(const std::function<bool(std::string_view&)>& next,
+                       const Normalizer& normalizer, const Splitter& splitter) {
   WordCounts result;
   const auto threads = std::size_t(thread_count());
   std::vector<Counts> by_thread(threads);
@@ -47,7 +46,9 @@ WordCounts count_words(const std::function<bool(std::string_view&)>& next, const
     for (const std::string& document : batch) result.bytes += document.size();
     parallel_for(std::int64_t(batch.size()), [&](std::int64_t i, int thread) {
       const std::string& text = batch[std::size_t(i)];
-      count_document(normalize_nfc ? nfc(text) : text, splitter, by_thread[std::size_t(thread)]);
+      Counts& counts = by_thread[std::size_t(thread)];
+      if (normalizer.changes_nothing()) count_document(text, splitter, counts);
+      else count_document(normalizer.apply(text), splitter, counts);
     });
   }
   Counts& all = by_thread.front();

@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "text/normalizer.h"
 #include "text/splitter.h"
 
 namespace autarky {
@@ -21,7 +22,7 @@ struct WordCounts {
 };
 
 // Counts the pieces of all documents. Documents are copied in batches of about 8 MB.
-WordCounts count_words(const std::function<bool(std::string_view&)>& next, const Splitter& splitter,
-                       bool normalize_nfc);
+WordCounts count_words(const std::function<bool(std::string_view&)>& next,
+                       const Normalizer& normalizer, const Splitter& splitter);
 
 }  // namespace autarky

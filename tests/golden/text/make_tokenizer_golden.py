@@ -1,6 +1,6 @@
 """Makes the tokenizer goldens with Hugging Face tokenizers (pip install tokenizers==0.23.*).
 
-Each folder gets a small byte-level BPE tokenizer.json; expected.json holds the ids and the decoded
+Each folder gets a small BPE tokenizer.json in the shape of a model family; expected.json holds the ids and the decoded
 text of a list of strings. Run: python make_tokenizer_golden.py
 """
 import json
@@ -29,7 +29,8 @@ TEXTS = CORPUS[:6] + [
     "a<|endoftext|>b", "<|endoftext|><|endoftext|>", "<|endoftext|", " <|im_start|>user\nhi<|im_end|>\n",
     "<tool> x </tool><tool>", "<|im_start|><|im_start|", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa" * 3,
     "----====////****", "a_b-c.d/e\\f", "http://example.com/?q=1&r=%20#x", "x\n\n  y\n \tz  \n", "!!!\n\n???",
-    "the the the training training tokenizer", "\u0130\u0131\u00df\u1e9e", "a\u0300\u0316b", "\U0001d7d8\U0001d400x",
+    "the the the training training tokenizer", "\u0130\u0131\u00df\u1e9e", "don't don donor <s>x</s> <s> y", " <tool><tool>x",
+    "x <|im_start|> \u3000 <|im_end|> \n y", "\u2581a \u2581 b", "a\u0300\u0316b", "\U0001d7d8\U0001d400x",
 ]
 QWEN2 = (r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}|"
          r" ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+")
@@ -89,8 +90,112 @@ def spaced():
     return train(t, ["<|endoftext|>"])
 
 
+def smollm2():
+    t = Tokenizer(models.BPE())
+    t.pre_tokenizer = pre_tokenizers.Sequence([
+        pre_tokenizers.Digits(individual_digits=True),
+        pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)])
+    return train(t, ["<|endoftext|>", "<|im_start|>", "<|im_end|>"])
+
+
+def deepseek():
+    t = Tokenizer(models.BPE())
+    t.normalizer = normalizers.Sequence([])
+    t.pre_tokenizer = pre_tokenizers.Sequence([
+        pre_tokenizers.Split(Regex("[\r\n]"), "isolated"),
+        pre_tokenizers.Split(Regex("\\s?[A-Za-z\u00b5\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u02ff\u0370-\u03ff\u0400-\u0481]+"),
+                             "isolated"),
+        pre_tokenizers.Split(Regex("\\s?[!-/:-~\uff01-\uff0f\uff1a-\uff5e\u2018-\u201f\u3000-\u3002]+"), "isolated"),
+        pre_tokenizers.Split(Regex("\\s+$"), "isolated"),
+        pre_tokenizers.Split(Regex("[\u4e00-\u9fa5\u0800-\u4e00\uac00-\ud7ff]+"), "isolated"),
+        pre_tokenizers.Digits(individual_digits=True),
+        pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)])
+    train(t, [])
+    t.add_special_tokens(["<\uff5cbegin\u2581of\u2581sentence\uff5c>", "<|endoftext|>"])
+    bos = "<\uff5cbegin\u2581of\u2581sentence\uff5c>"
+    t.post_processor = processors.TemplateProcessing(
+        single=[bos, "$A"], pair=[bos, "$A", bos + ":1", "$B:1"],
+        special_tokens=[(bos, t.token_to_id(bos))])
+    return t
+
+
+def tekken():
+    t = Tokenizer(models.BPE(ignore_merges=True))
+    t.pre_tokenizer = split(
+        r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+|"
+        r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*|\p{N}|"
+        r" ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+")
+    return train(t, ["<unk>", "<s>", "</s>", "[INST]"])
+
+
+def from_pieces(normalizer, pre_tokenizer, limit, **options):
+    """A BPE of characters: trained, then given the byte tokens that the trainer does not make."""
+    t = Tokenizer(models.BPE())
+    t.normalizer, t.pre_tokenizer = normalizer, pre_tokenizer
+    t.train_from_iterator(CORPUS, trainers.BpeTrainer(vocab_size=500, limit_alphabet=limit,
+                                                      show_progress=False))
+    model = json.loads(t.to_str())["model"]
+    vocab = {name: i for i, name in enumerate(["<unk>", "<s>", "</s>"])}
+    if options.get("byte_fallback"):
+        vocab.update({"<0x%02X>" % b: 3 + b for b in range(256)})
+    for token in sorted(model["vocab"], key=model["vocab"].get):
+        vocab.setdefault(token, len(vocab))
+    merges = [tuple(m) for m in model["merges"]]
+    t.model = models.BPE(vocab=vocab, merges=merges, **options)
+    t.add_special_tokens([AddedToken("<unk>", normalized=False), AddedToken("<s>", normalized=False),
+                          AddedToken("</s>", normalized=False)])
+    t.post_processor = processors.TemplateProcessing(
+        single="<s> $A", pair="<s> $A <s> $B", special_tokens=[("<s>", vocab["<s>"])])
+    return t
+
+
+LLAMA_DECODER = decoders.Sequence([decoders.Replace("\u2581", " "), decoders.ByteFallback(),
+                                   decoders.Fuse(), decoders.Strip(" ", 1, 0)])
+
+
+def llama2():
+    t = from_pieces(normalizers.Sequence([normalizers.Prepend("\u2581"),
+                                          normalizers.Replace(" ", "\u2581")]),
+                    None, 60, unk_token="<unk>", fuse_unk=True, byte_fallback=True)
+    t.decoder = LLAMA_DECODER
+    t.add_tokens([AddedToken("<tool>", normalized=True), AddedToken("<|im_end|>", rstrip=True,
+                                                                     normalized=False),
+                  AddedToken("<|im_start|>", lstrip=True, normalized=False),
+                  AddedToken("don", single_word=True, normalized=False)])
+    return t
+
+
+def mistral():
+    t = from_pieces(None, pre_tokenizers.Metaspace(prepend_scheme="first", split=False), 60,
+                    unk_token="<unk>", fuse_unk=True, byte_fallback=True)
+    t.decoder = LLAMA_DECODER
+    return t
+
+
+def metaspace():
+    t = from_pieces(normalizers.Sequence([normalizers.NFKC(), normalizers.Strip(),
+                                          normalizers.Replace(Regex("[0-9]{2}"), "#")]),
+                    pre_tokenizers.Sequence([pre_tokenizers.Punctuation("contiguous"),
+                                             pre_tokenizers.Metaspace(prepend_scheme="always")]),
+                    40, unk_token="<unk>", fuse_unk=False)
+    t.decoder = decoders.Metaspace(prepend_scheme="always")
+    return t
+
+
+def behaviors():
+    t = from_pieces(normalizers.NFD(), pre_tokenizers.Sequence([
+        pre_tokenizers.Split("\n", "removed"), pre_tokenizers.Split(Regex("[.,]"), "merged_with_next"),
+        pre_tokenizers.Split(Regex("\\s"), "merged_with_previous"),
+        pre_tokenizers.Split(Regex("[a-z]+"), "contiguous", invert=True),
+        pre_tokenizers.Split(Regex("[a-z ]"), "removed", invert=True),
+        pre_tokenizers.Digits(individual_digits=False)]), 45, unk_token="<unk>", fuse_unk=True)
+    t.decoder = decoders.Fuse()
+    return t
+
+
 def main():
-    for make in (gpt2, qwen2, llama3, spaced):
+    for make in (gpt2, qwen2, llama3, spaced, smollm2, deepseek, tekken, llama2, mistral, metaspace,
+                 behaviors):
         folder = os.path.join(HERE, make.__name__)
         os.makedirs(folder, exist_ok=True)
         tokenizer = make()

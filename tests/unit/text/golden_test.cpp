@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/json.h"
+#include "base/rng.h"
 #include "text_fixture.h"
 
 namespace autarky {
@@ -42,8 +43,26 @@ TEST_P(TokenizerGolden, SavedByUsItStillGivesThem) {
   fs::remove_all(copy);
 }
 
+TEST(ByteFallback, AnyBytesRoundTripThroughATokenEach) {
+  const Random random{3};
+  std::uint64_t n = 0;
+  for (const char* name : {"llama2", "mistral"}) {
+    const Tokenizer t =
+        Tokenizer::load(fs::path(AUTARKY_SOURCE_DIR) / "tests" / "golden" / "text" / name);
+    for (int i = 0; i < 1000; ++i) {
+      std::string text = "x";
+      const auto length = random.bits(n++) % 60;
+      for (std::uint64_t k = 0; k < length; ++k)
+        text += char(random.bits(n) % 3 ? random.bits(n + 1) % 128 : random.bits(n + 1)), n += 2;
+      EXPECT_EQ(t.decode(t.encode(text, false)), text);
+    }
+    EXPECT_EQ(t.decode(t.encode("x \xff\xfe a")), "x \xff\xfe a");
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Families, TokenizerGolden,
-                         testing::Values("gpt2", "qwen2", "llama3", "spaced"),
+                         testing::Values("gpt2", "qwen2", "llama3", "spaced", "smollm2", "deepseek",
+                                         "tekken", "llama2", "mistral", "metaspace", "behaviors"),
                          [](const auto& param) { return std::string(param.param); });
 
 }  // namespace

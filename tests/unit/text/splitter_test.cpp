@@ -4,7 +4,7 @@
 
 #include "base/error.h"
 #include "text/byte_level.h"
-#include "text/nfc.h"
+#include "text/normal_form.h"
 #include "text/utf8.h"
 
 namespace autarky {
@@ -12,13 +12,13 @@ namespace {
 
 using Pieces = std::vector<std::string>;
 
-Pieces split_steps(const std::vector<SplitStep>& steps, std::string_view text) {
+Pieces split_steps(const std::vector<PreTokenizerStep>& steps, std::string_view text) {
   Pieces pieces;
-  Splitter(steps, "test").split(text, [&](std::string_view p) { pieces.emplace_back(p); });
+  Splitter(steps, "test").split(text, true, [&](std::string_view p) { pieces.emplace_back(p); });
   return pieces;
 }
 Pieces split_as(std::string_view name, std::string_view text) {
-  return split_steps({{split_pattern(name)}}, text);
+  return split_steps({Split{{split_pattern(name)}}}, text);
 }
 
 TEST(Splitter, Gpt2KeepsASpaceWithItsWordAndCutsContractions) {
@@ -56,23 +56,24 @@ TEST(Splitter, MongolianVowelSeparatorIsNoWhiteSpace) {
 }
 
 TEST(Splitter, StepsFollowEachOtherAndEmptyMatchesCut) {
-  EXPECT_EQ(split_steps({{"-", true}, {R"(\d)"}}, "ab-c1d"), (Pieces{"ab", "-", "c", "1", "d"}));
-  EXPECT_EQ(split_steps({{"(?=b)"}}, "abab"), (Pieces{"a", "ba", "b"}));
-  EXPECT_EQ(split_steps({{".", true}}, "a.b"), (Pieces{"a", ".", "b"}));
+  EXPECT_EQ(split_steps({Split{{"-", true}}, Split{{R"(\d)"}}}, "ab-c1d"),
+            (Pieces{"ab", "-", "c", "1", "d"}));
+  EXPECT_EQ(split_steps({Split{{"(?=b)"}}}, "abab"), (Pieces{"a", "ba", "b"}));
+  EXPECT_EQ(split_steps({Split{{".", true}}}, "a.b"), (Pieces{"a", ".", "b"}));
   EXPECT_EQ(split_steps({}, "a b"), (Pieces{"a b"}));
 }
 
 TEST(Splitter, BadPatternsAreRefused) {
-  EXPECT_THROW(split_steps({{"(a"}}, "a"), InputError);
-  EXPECT_THROW(split_steps({{""}}, "a"), InputError);
-  EXPECT_THROW(split_steps({{std::string(70000, 'a')}}, "a"), InputError);
-  EXPECT_THROW(split_steps({{"(((a{9999}){9999}){9999})"}}, "a"), InputError);
-  EXPECT_THROW(split_steps(std::vector<SplitStep>(17, {"a"}), "a"), InputError);
+  EXPECT_THROW(split_steps({Split{{"(a"}}}, "a"), InputError);
+  EXPECT_THROW(split_steps({Split{{""}}}, "a"), InputError);
+  EXPECT_THROW(split_steps({Split{{std::string(70000, 'a')}}}, "a"), InputError);
+  EXPECT_THROW(split_steps({Split{{"(((a{9999}){9999}){9999})"}}}, "a"), InputError);
+  EXPECT_THROW(split_steps(std::vector<PreTokenizerStep>(17, Split{{"a"}}), "a"), InputError);
   EXPECT_THROW(split_pattern("gpt5"), InputError);
 }
 
 TEST(Splitter, EndlessBacktrackingIsAnErrorNotAHang) {
-  EXPECT_THROW(split_steps({{R"((?:a|aa)+$)"}}, std::string(99, 'a') + "!"), InputError);
+  EXPECT_THROW(split_steps({Split{{R"((?:a|aa)+$)"}}}, std::string(99, 'a') + "!"), InputError);
 }
 
 TEST(Utf8, CodePointsAreWrittenAndReadBack) {
@@ -98,11 +99,17 @@ TEST(ByteLevel, SpacesAndControlsGetVisibleCharacters) {
   EXPECT_EQ(byte_level_order()[188], 0);
 }
 
-TEST(Nfc, ComposesAndLeavesInvalidBytesAlone) {
-  EXPECT_EQ(nfc("e\xcc\x81\xff"
-                "e\xcc\x81"),
+TEST(NormalForm, ComposesAndLeavesInvalidBytesAlone) {
+  EXPECT_EQ(normal_form(NormalForm::nfc,
+                        "e\xcc\x81\xff"
+                        "e\xcc\x81"),
             "\xc3\xa9\xff\xc3\xa9");
-  EXPECT_EQ(nfc("\xe2\x84\xab"), "\xc3\x85");  // the Angstrom sign is a letter
+  EXPECT_EQ(normal_form(NormalForm::nfc, "\xe2\x84\xab"), "\xc3\x85");  // the Angstrom sign
+  EXPECT_EQ(normal_form(NormalForm::nfd, "\xc3\xa9"), "e\xcc\x81");
+  EXPECT_EQ(normal_form(NormalForm::nfkc, "\xef\xac\x81"), "fi");
+  EXPECT_EQ(normal_form(NormalForm::nfkd, "\xc2\xbd"),
+            "1\xe2\x81\x84"
+            "2");
 }
 
 }  // namespace

@@ -83,9 +83,10 @@ TEST(Tokenizer, SavedAndLoadedItIsTheSame) {
     const Tokenizer u = Tokenizer::load(folder.path());
     EXPECT_EQ(u.spec().vocab, t.spec().vocab);
     EXPECT_EQ(u.spec().merges, t.spec().merges);
-    EXPECT_EQ(u.spec().steps, t.spec().steps);
-    EXPECT_EQ(u.spec().gpt2_split, t.spec().gpt2_split);
-    EXPECT_EQ(u.spec().normalize_nfc, t.spec().normalize_nfc);
+    EXPECT_EQ(u.spec().pre_tokenizer, t.spec().pre_tokenizer);
+    EXPECT_EQ(u.spec().normalizer, t.spec().normalizer);
+    EXPECT_EQ(u.spec().decoder, t.spec().decoder);
+    EXPECT_EQ(u.spec().added, t.spec().added);
     EXPECT_EQ(u.eos_id(), t.eos_id());
     EXPECT_EQ(u.vocab_size(), t.vocab_size());
     const std::string text = "the cat's e\xcc\x81 12345 \xff<|end|>\n\n";
@@ -132,7 +133,6 @@ TEST(TokenizerFile, HostileValuesAreRefusedByName) {
   expect_refused("model.vocab", [](Json& j) { j["model"]["vocab"]["zzz"] = "1"; });
   expect_refused("model.vocab", [](Json& j) { j["model"]["vocab"][""] = 500; });
   expect_refused("model.vocab", [](Json& j) { j["model"]["vocab"] = Json::array(); });
-  expect_refused("no token for byte", [](Json& j) { j["model"]["vocab"].erase("Q"); });
   expect_refused("model.merges[0]", [](Json& j) { j["model"]["merges"][0] = {"a", "qqq"}; });
   expect_refused("model.merges[0]", [](Json& j) { j["model"]["merges"][0] = "a"; });
   expect_refused("model.merges[0]", [](Json& j) { j["model"]["merges"][0] = 7; });
@@ -145,19 +145,34 @@ TEST(TokenizerFile, HostileValuesAreRefusedByName) {
   expect_refused("added_tokens[1].id", [](Json& j) { j["added_tokens"][1]["id"] = 1e30; });
   expect_refused("added_tokens[1]", [](Json& j) { j["added_tokens"][1] = j["added_tokens"][0]; });
   expect_refused("added_tokens[0].content", [](Json& j) { j["added_tokens"][0]["content"] = ""; });
-  expect_refused("added_tokens[0].lstrip", [](Json& j) { j["added_tokens"][0]["lstrip"] = true; });
+  expect_refused("added_tokens[0].lstrip", [](Json& j) { j["added_tokens"][0]["lstrip"] = 1; });
+  expect_refused("model.unk_token", [](Json& j) { j["model"]["unk_token"] = "<unk>"; });
 }
 
 TEST(TokenizerFile, WhatIsNotSupportedIsNamed) {
   const auto first_step = [](Json& j) -> Json& { return j["pre_tokenizer"]["pretokenizers"][0]; };
   expect_refused("normalizer.type", [](Json& j) { j["normalizer"] = {{"type", "Lowercase"}}; });
-  expect_refused("pre_tokenizer", [](Json& j) { j["pre_tokenizer"] = nullptr; });
+  expect_refused("decoder", [](Json& j) { j["pre_tokenizer"] = nullptr; });
+  expect_refused("pre_tokenizer.pretokenizers[2].type", [](Json& j) {
+    j["pre_tokenizer"]["pretokenizers"].push_back({{"type", "Digits"}});
+  });
+  expect_refused("normalizer.normalizers[1].pattern", [](Json& j) {
+    j["normalizer"] = {{"type", "Sequence"},
+                       {"normalizers", {{{"type", "NFC"}}, {{"type", "Replace"}}}}};
+  });
+  expect_refused("decoder.replacement", [](Json& j) {
+    j["decoder"] = {{"type", "Metaspace"}, {"replacement", "ab"}};
+  });
+  expect_refused("decoder.stop", [](Json& j) {
+    j["decoder"] = {{"type", "Strip"}, {"content", " "}, {"start", 1}, {"stop", -1}};
+  });
   expect_refused("pre_tokenizer.type", [](Json& j) { j["pre_tokenizer"]["type"] = "Whitespace"; });
-  expect_refused("behavior", [&](Json& j) { first_step(j)["behavior"] = "Removed"; });
+  expect_refused("behavior", [&](Json& j) { first_step(j)["behavior"] = "Kept"; });
   expect_refused("pre_tokenizer", [&](Json& j) { first_step(j)["pattern"] = {{"Regex", "(a"}}; });
   expect_refused("Regex", [&](Json& j) { first_step(j)["pattern"] = {{"Regex", 1}}; });
   expect_refused("post_processor", [](Json& j) { j["post_processor"] = {{"type", "Bert"}}; });
-  expect_refused("decoder.type", [](Json& j) { j["decoder"] = {{"type", "Metaspace"}}; });
+  expect_refused("decoder.type", [](Json& j) { j["decoder"] = {{"type", "WordPiece"}}; });
+  expect_refused("decoder", [](Json& j) { j["decoder"] = {{"type", "Fuse"}}; });
 }
 
 TEST(TokenizerFile, EveryTruncationIsAnError) {

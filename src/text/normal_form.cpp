@@ -1,4 +1,4 @@
-#include "text/nfc.h"
+#include "text/normal_form.h"
 
 #include <unicode/bytestream.h>
 #include <unicode/normalizer2.h>
@@ -12,11 +12,25 @@ namespace {
 // ICU counts bytes in 32 bits: longer texts are cut before a character that never combines.
 constexpr std::size_t kChunk = std::size_t(1) << 28;
 
-const icu::Normalizer2& normalizer() {
+const icu::Normalizer2& normalizer(NormalForm form) {
   UErrorCode status = U_ZERO_ERROR;
-  const icu::Normalizer2* n = icu::Normalizer2::getNFCInstance(status);
+  const icu::Normalizer2* n = nullptr;
+  switch (form) {
+    case NormalForm::nfc:
+      n = icu::Normalizer2::getNFCInstance(status);
+      break;
+    case NormalForm::nfd:
+      n = icu::Normalizer2::getNFDInstance(status);
+      break;
+    case NormalForm::nfkc:
+      n = icu::Normalizer2::getNFKCInstance(status);
+      break;
+    case NormalForm::nfkd:
+      n = icu::Normalizer2::getNFKDInstance(status);
+      break;
+  }
   if (U_FAILURE(status) || n == nullptr)
-    throw Error("the Unicode library has no NFC data").hint("Reinstall libicu.");
+    throw Error("the Unicode library has no data of normal forms").hint("Reinstall libicu.");
   return *n;
 }
 
@@ -30,26 +44,26 @@ std::size_t chunk_end(const icu::Normalizer2& n, std::string_view text) {
   return end;
 }
 
-void append_nfc(const icu::Normalizer2& n, std::string_view valid, std::string& out) {
+void append_normal(const icu::Normalizer2& n, std::string_view valid, std::string& out) {
   icu::StringByteSink<std::string> sink(&out);
   while (!valid.empty()) {
     const std::size_t end = chunk_end(n, valid);
     UErrorCode status = U_ZERO_ERROR;
     n.normalizeUTF8(0, icu::StringPiece(valid.data(), std::int32_t(end)), sink, nullptr, status);
-    if (U_FAILURE(status))
-      throw Error("normalising a text to NFC failed").found(u_errorName(status));
+    if (U_FAILURE(status)) throw Error("normalising a text failed").found(u_errorName(status));
     valid.remove_prefix(end);
   }
 }
 
 }  // namespace
 
-std::string nfc(std::string_view bytes) {
-  const icu::Normalizer2& n = normalizer();
+std::string normal_form(NormalForm form, std::string_view bytes) {
+  const icu::Normalizer2& n = normalizer(form);
   std::string out;
+  out.reserve(bytes.size());
   while (!bytes.empty()) {
     const std::size_t valid = valid_utf8_prefix(bytes);
-    append_nfc(n, bytes.substr(0, valid), out);
+    append_normal(n, bytes.substr(0, valid), out);
     bytes.remove_prefix(valid);
     if (!bytes.empty()) {
       out += bytes.front();

@@ -1,0 +1,13 @@
+// Unicode normalisation forms (ICU).
+#pragma once
+#include <string>
+#include <string_view>
+
+#include "text/tokenizer_steps.h"
+
+namespace autarky {
+
+// Appends the form of each maximal stretch of valid UTF-8; other bytes stay as they are.
+std::string normal_form(NormalForm form, std::string_view bytes);
+
+}  // namespace autarky
