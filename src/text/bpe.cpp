@@ -63,14 +63,13 @@ void Bpe::find_words(std::span<const std::string_view> tokens) {
 
 void Bpe::encode(std::string_view piece, std::vector<std::int32_t>& out) const {
   while (!piece.empty()) {
-    const std::string_view part = piece.substr(0, word_end(piece));
+    const std::string_view part = piece.substr(0, part_end(piece));
     encode_part(part, out);
     piece.remove_prefix(part.size());
   }
 }
 
-// Where the first part of a piece ends that can be encoded for itself.
-std::size_t Bpe::word_end(std::string_view piece) const {
+std::size_t Bpe::part_end(std::string_view piece) const {
   if (words_ && !ignore_merges_) piece = piece.substr(0, next_word(piece));
   if (piece.size() <= kMaxPiece) return piece.size();
   return symbols_.bytes ? kMaxPiece : utf8_floor(piece, kMaxPiece);

@@ -45,6 +45,9 @@ class Bpe {
   // pieces of that length, so that memory stays bounded.
   void encode(std::string_view piece, std::vector<std::int32_t>& out) const;
 
+  // Where the first part of a piece ends that can be encoded for itself.
+  std::size_t part_end(std::string_view piece) const;
+
   static constexpr std::size_t kMaxPiece = std::size_t(1) << 20;
 
  private:
@@ -57,7 +60,6 @@ class Bpe {
   void encode_part(std::string_view part, std::vector<std::int32_t>& out) const;
   void start(std::string_view part, std::vector<std::int32_t>& out) const;
   std::int32_t symbol_of(std::string_view character) const;
-  std::size_t word_end(std::string_view piece) const;
   void merge(std::vector<std::int32_t>& out, std::size_t first) const;
   void merge_short(std::vector<std::int32_t>& out, std::size_t first) const;
   void merge_long(std::vector<std::int32_t>& out, std::size_t first) const;

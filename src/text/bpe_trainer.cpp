@@ -12,6 +12,7 @@
 #include "text/byte_level.h"
 #include "text/pair_map.h"
 #include "text/word_counts.h"
+#include "text/word_cutter.h"
 
 namespace autarky {
 namespace {

@@ -2,6 +2,7 @@
 
 #include <unicode/bytestream.h>
 #include <unicode/normalizer2.h>
+#include <unicode/uniset.h>
 
 #include "base/error.h"
 #include "text/utf8.h"
@@ -12,7 +13,20 @@ namespace {
 // ICU counts bytes in 32 bits: longer texts are cut before a character that never combines.
 constexpr std::size_t kChunk = std::size_t(1) << 28;
 
-const icu::Normalizer2& normalizer(NormalForm form) {
+// Characters that the library which tokenizers are made with knows: those of Unicode 9. Newer ones
+// stay as they are and where they are.
+const icu::UnicodeSet& known_characters() {
+  static const icu::UnicodeSet set = [] {
+    UErrorCode status = U_ZERO_ERROR;
+    icu::UnicodeSet known(icu::UnicodeString(u"[:Age=9.0:]"), status);
+    if (U_FAILURE(status)) throw Error("the Unicode library has no ages of characters");
+    known.freeze();
+    return known;
+  }();
+  return set;
+}
+
+const icu::Normalizer2& whole_normalizer(NormalForm form) {
   UErrorCode status = U_ZERO_ERROR;
   const icu::Normalizer2* n = nullptr;
   switch (form) {
@@ -58,7 +72,7 @@ void append_normal(const icu::Normalizer2& n, std::string_view valid, std::strin
 }  // namespace
 
 std::string normal_form(NormalForm form, std::string_view bytes) {
-  const icu::Normalizer2& n = normalizer(form);
+  const icu::FilteredNormalizer2 n(whole_normalizer(form), known_characters());
   std::string out;
   out.reserve(bytes.size());
   while (!bytes.empty()) {

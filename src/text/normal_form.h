@@ -1,4 +1,4 @@
-// Unicode normalisation forms (ICU).
+// Unicode normalisation forms (ICU) of the characters of Unicode 9, as in Hugging Face tokenizers.
 #pragma once
 #include <string>
 #include <string_view>
@@ -7,7 +7,7 @@
 
 namespace autarky {
 
-// Appends the form of each maximal stretch of valid UTF-8; other bytes stay as they are.
+// The form of each maximal stretch of valid UTF-8; other bytes stay as they are.
 std::string normal_form(NormalForm form, std::string_view bytes);
 
 }  // namespace autarky

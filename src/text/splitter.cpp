@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "text/regex.h"
 #include "text/utf8.h"
+#include "text/word_cutter.h"
 
 namespace autarky {
 namespace {
@@ -59,22 +60,6 @@ std::vector<Segment> without_matches(std::vector<Segment> segments) {
 
 }  // namespace
 
-const std::string& split_pattern(std::string_view name) {
-  static const std::string gpt2 =
-      R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)";
-  static const std::string llama3 =
-      R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3})"
-      R"(| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
-  static const std::string qwen2 = R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N})"
-                                   R"(| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
-  if (name == "gpt2") return gpt2;
-  if (name == "llama3") return llama3;
-  if (name == "qwen2") return qwen2;
-  throw InputError("unknown split pattern")
-      .found(fmt::format("'{}'", name))
-      .wanted("gpt2, llama3 or qwen2");
-}
-
 // A step made ready: what it does to a piece before cutting, and how it cuts.
 struct Splitter::Stage {
   explicit Stage(const PreTokenizerStep& step, std::string_view where) {
@@ -82,8 +67,8 @@ struct Splitter::Stage {
   }
 
   void set(const Split& s, std::string_view where) {
-    cut(s.pattern, where, s.behavior);
     invert = s.invert;
+    cut(s.pattern, where, s.behavior);
   }
   void set(const Digits& s, std::string_view where) {
     cut({s.individual ? R"(\p{N})" : R"(\p{N}+)"}, where, SplitBehavior::isolated);
@@ -99,13 +84,15 @@ struct Splitter::Stage {
     if (s.use_regex) cut({split_pattern("gpt2")}, where, SplitBehavior::isolated);
   }
   void cut(const TextPattern& pattern, std::string_view where, SplitBehavior how) {
-    regex.emplace(pattern, where);
     behavior = how;
+    if (how == SplitBehavior::isolated) cutter = WordCutter::for_pattern(pattern);
+    if (!cutter) regex.emplace(pattern, where);
   }
 
   std::string prefix;  // put before a piece that does not begin with it
   PrependScheme scheme = PrependScheme::never;
-  std::string space;  // what becomes of ' '; "" leaves it
+  std::string space;                 // what becomes of ' '; "" leaves it
+  std::optional<WordCutter> cutter;  // instead of the pattern
   std::optional<Regex> regex;
   SplitBehavior behavior = SplitBehavior::isolated;
   bool invert = false;
@@ -151,19 +138,23 @@ class Splitter::Run {
 
   void cut_matches(std::size_t k, std::string_view text, Place place) {
     const Stage& stage = stages_[k];
-    if (!stage.regex) return cut(k + 1, text, place);
-    RegexMatches& matches = *matches_[k];
+    if (!stage.regex && !stage.cutter) return cut(k + 1, text, place);
     const auto part = [&](std::size_t from, std::size_t to) {
       if (to > from)
         cut(k + 1, text.substr(from, to - from),
             {place.is_first && from == 0, place.may_grow || from > 0});
     };
+    std::size_t done = 0, from, to;
+    if (stage.cutter) {
+      for (; done < text.size(); done = to) part(done, to = stage.cutter->end(text, done));
+      return;
+    }
+    RegexMatches& matches = *matches_[k];
     if (stage.behavior != SplitBehavior::isolated) {
       for (const Segment& s : segments(stage, matches, text)) part(s.from, s.to);
       return;
     }
     matches.start(text);
-    std::size_t done = 0, from, to;
     for (; matches.next(from, to); done = to) part(done, from), part(from, to);
     part(done, text.size());
   }

@@ -11,10 +11,6 @@
 
 namespace autarky {
 
-// The pattern of a model family: "gpt2", "llama3" or "qwen2"; this is the only list.
-// Throws InputError for another name.
-const std::string& split_pattern(std::string_view name);
-
 // Immutable and thread-safe. The steps are applied in order, each to the pieces of the one before.
 class Splitter {
  public:

@@ -12,6 +12,7 @@
 #include "text/normalizer.h"
 #include "text/sentencepiece.h"
 #include "text/splitter.h"
+#include "text/word_cache.h"
 
 namespace autarky {
 namespace {
@@ -94,6 +95,7 @@ struct Tokenizer::State {
   Splitter splitter;
   Decoder decoder;
   std::unique_ptr<const Bpe> bpe;
+  mutable WordCaches caches;
   std::unique_ptr<const SentencePiece> sentencepiece;  // instead of all above
 };
 
@@ -147,7 +149,10 @@ std::optional<std::int32_t> Tokenizer::State::find(std::string_view token) const
 // One call of encode().
 class Tokenizer::Encoding {
  public:
-  Encoding(const State& state, bool allow_special) : state_(state), allow_special_(allow_special) {}
+  Encoding(const State& state, bool allow_special)
+      : state_(state), allow_special_(allow_special), cache_(state.caches.take()) {}
+  ~Encoding() { state_.caches.give_back(std::move(cache_)); }
+  Encoding(const Encoding&) = delete;
 
   void around(const std::vector<std::string>& names) {
     for (const std::string& name : names)
@@ -181,12 +186,25 @@ class Tokenizer::Encoding {
   void normalized(std::string_view text, bool is_first) {
     between(state_.normalized, text, [&](std::string_view part, bool is_start) {
       state_.splitter.split(part, is_first && is_start,
-                            [&](std::string_view piece) { state_.bpe->encode(piece, out); });
+                            [&](std::string_view piece) { this->piece(piece); });
     });
+  }
+
+  void piece(std::string_view piece) {
+    const Bpe& bpe = *state_.bpe;
+    const auto make = [&](std::string_view part, std::vector<std::int32_t>& ids) {
+      bpe.encode(part, ids);
+    };
+    while (!piece.empty()) {
+      const std::string_view part = piece.substr(0, bpe.part_end(piece));
+      cache_->append(part, out, make);
+      piece.remove_prefix(part.size());
+    }
   }
 
   const State& state_;
   bool allow_special_;
+  std::unique_ptr<WordCache> cache_;
 };
 
 Tokenizer::Tokenizer(TokenizerSpec spec, std::string_view where)

@@ -2,10 +2,15 @@
 
 #include <gtest/gtest.h>
 
+#include <unicode/uchar.h>
+
 #include "base/error.h"
+#include "base/rng.h"
 #include "text/byte_level.h"
 #include "text/normal_form.h"
+#include "text/regex.h"
 #include "text/utf8.h"
+#include "text/word_cutter.h"
 
 namespace autarky {
 namespace {
@@ -76,6 +81,72 @@ TEST(Splitter, EndlessBacktrackingIsAnErrorNotAHang) {
   EXPECT_THROW(split_steps({Split{{R"((?:a|aa)+$)"}}}, std::string(99, 'a') + "!"), InputError);
 }
 
+// Compares the cutter with PCRE2 on one text.
+void expect_same_cuts(const WordCutter& cutter, RegexMatches& matches, const std::string& text) {
+  matches.start(text);
+  std::size_t done = 0, from, to;
+  while (matches.next(from, to)) {
+    ASSERT_EQ(from, done) << text;
+    ASSERT_EQ(cutter.end(text, from), to) << text << " from " << from;
+    done = to;
+  }
+  ASSERT_EQ(done, text.size());
+}
+
+bool is_unicode14(UChar32 c) {
+  UVersionInfo age;
+  u_charAge(c, age);
+  return age[0] > 0 && age[0] <= 14 && (c < 0xD800 || c > 0xDFFF);
+}
+
+const std::string kQwen35 = R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?[\p{L}\p{M}]+|\p{N})"
+                            R"(| ?[^\s\p{L}\p{M}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
+
+TEST(WordCutter, CutsAsPcre2DoesAroundEveryCodePoint) {
+  for (const auto& pattern : {split_pattern("gpt2"), split_pattern("llama3"), kQwen35}) {
+    const auto cutter = WordCutter::for_pattern({pattern});
+    ASSERT_TRUE(cutter);
+    const Regex regex({pattern}, "test");
+    RegexMatches matches(regex);
+    for (UChar32 c = 0; c < 0x110000; ++c) {
+      if (!is_unicode14(c)) continue;
+      std::string one, text;
+      append_utf8(one, char32_t(c));
+      text = one + one + "a" + one + " " + one + "1" + one + "!" + one + "\n" + one + "'" + one;
+      expect_same_cuts(*cutter, matches, text);
+      if (HasFatalFailure()) return;
+    }
+  }
+}
+
+TEST(WordCutter, CutsAsPcre2DoesInRandomTexts) {
+  const std::vector<std::string> parts = {
+      "'",  "s",  "S",      "t",      "re",     "VE",     "m",      "ll", "L", "d",
+      " ",  " ",  "  ",     "\n",     "\r",     "\t",     "1",      "23", "!", "-",
+      "中", "，", "\u3000", "\u00a0", "\u0301", "\u017f", "\u212a", "½",  "😀", "é"};
+  const Random random{21};
+  std::uint64_t n = 0;
+  for (const auto& pattern :
+       {split_pattern("gpt2"), split_pattern("llama3"), split_pattern("qwen2"), kQwen35}) {
+    const auto cutter = WordCutter::for_pattern({pattern});
+    ASSERT_TRUE(cutter);
+    const Regex regex({pattern}, "test");
+    RegexMatches matches(regex);
+    for (int i = 0; i < 40000; ++i) {
+      std::string text;
+      for (auto k = random.bits(n++) % 16; k > 0; --k)
+        text += parts[random.bits(n++) % parts.size()];
+      expect_same_cuts(*cutter, matches, text);
+      if (HasFatalFailure()) return;
+    }
+  }
+}
+
+TEST(WordCutter, OtherPatternsAreLeftToPcre2) {
+  EXPECT_FALSE(WordCutter::for_pattern({R"(\p{L}+)"}));
+  EXPECT_FALSE(WordCutter::for_pattern({split_pattern("gpt2"), true}));
+}
+
 TEST(Utf8, CodePointsAreWrittenAndReadBack) {
   for (const char32_t c : {0x0, 0x7F, 0x80, 0x7FF, 0x800, 0xFFFD, 0x10000, 0x10FFFF}) {
     std::string text;
@@ -110,6 +181,11 @@ TEST(NormalForm, ComposesAndLeavesInvalidBytesAlone) {
   EXPECT_EQ(normal_form(NormalForm::nfkd, "\xc2\xbd"),
             "1\xe2\x81\x84"
             "2");
+}
+
+TEST(NormalForm, MarksNewerThanUnicode9StayWhereTheyAre) {
+  EXPECT_EQ(normal_form(NormalForm::nfc, "b\u0301\u0323"), "\u1e05\u0301");
+  EXPECT_EQ(normal_form(NormalForm::nfc, "b\u0301\u08d3"), "b\u0301\u08d3");  // of Unicode 11
 }
 
 }  // namespace
