@@ -26,6 +26,13 @@ InputError cannot(std::string_view verb, const fs::path& path) {
   return InputError(fmt::format("cannot {} '{}': {}", verb, path.string(), std::strerror(errno)));
 }
 
+// Not the input's fault: a disk is full or broken.
+Error failed_to(std::string_view verb, const fs::path& path) {
+  Error error(fmt::format("cannot {} '{}': {}", verb, path.string(), std::strerror(errno)));
+  if (errno == ENOSPC) error.hint("free some space, or write to another disk");
+  return error;
+}
+
 }  // namespace
 
 MappedFile::MappedFile(const fs::path& path) {
@@ -81,6 +88,36 @@ void write_file_atomic(const fs::path& path, std::string_view content) {
     if (::fsync(file.fd) != 0) throw cannot("sync", temporary);
   }
   if (::rename(temporary.c_str(), path.c_str()) != 0) throw cannot("write", path);
+}
+
+AtomicFile::AtomicFile(const fs::path& path)
+    : path_(path), temporary_(path.string() + ".tmp" + std::to_string(::getpid())) {
+  fd_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+  if (fd_ < 0) throw failed_to("write", temporary_);
+}
+
+AtomicFile::~AtomicFile() { abandon(); }
+
+void AtomicFile::abandon() {
+  if (fd_ < 0) return;
+  ::close(std::exchange(fd_, -1));
+  ::unlink(temporary_.c_str());
+}
+
+void AtomicFile::put(std::span<const std::byte> bytes) {
+  while (!bytes.empty()) {
+    const ssize_t n = ::write(fd_, bytes.data(), bytes.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) throw failed_to("write", temporary_);
+    bytes = bytes.subspan(std::size_t(n));
+  }
+}
+
+void AtomicFile::finish() {
+  if (::fsync(fd_) != 0) throw failed_to("sync", temporary_);
+  if (::rename(temporary_.c_str(), path_.c_str()) != 0) throw failed_to("write", path_);
+  ::close(std::exchange(fd_, -1));
+  sync_path(path_.has_parent_path() ? path_.parent_path() : fs::path("."));
 }
 
 }  // namespace autarky

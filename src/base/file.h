@@ -32,6 +32,26 @@ std::string read_file(const fs::path& path);
 // Writes to a temporary name beside `path`, syncs, renames: the file is whole or absent.
 void write_file_atomic(const fs::path& path, std::string_view content);
 
+// A file written piece by piece under a temporary name; finish() syncs it and gives it its name.
+// Without finish() nothing is left. A disk that is full or fails is an Error.
+class AtomicFile {
+ public:
+  explicit AtomicFile(const fs::path& path);
+  ~AtomicFile();
+  AtomicFile(const AtomicFile&) = delete;
+  AtomicFile& operator=(const AtomicFile&) = delete;
+
+  void put(std::span<const std::byte> bytes);
+  void finish();
+  const fs::path& path() const { return path_; }
+
+ private:
+  void abandon();
+
+  fs::path path_, temporary_;
+  int fd_ = -1;
+};
+
 // Flushes a file's or a folder's data to the disk.
 void sync_path(const fs::path& path);
 

@@ -1,11 +1,6 @@
 #include "formats/safetensors_writer.h"
 
-#include <fcntl.h>
 #include <fmt/core.h>
-#include <unistd.h>
-
-#include <cerrno>
-#include <cstring>
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
@@ -15,12 +10,6 @@
 
 namespace autarky {
 namespace {
-
-Error cannot(std::string_view verb, const fs::path& path) {
-  Error error(fmt::format("cannot {} '{}': {}", verb, path.string(), std::strerror(errno)));
-  if (errno == ENOSPC) error.hint("free some space, or write to another disk");
-  return error;
-}
 
 // Length, JSON and padding: the data begins at a multiple of 8.
 std::string header_of(const std::vector<SafetensorsSpec>& tensors) {
@@ -72,35 +61,10 @@ std::int64_t SafetensorsSpec::bytes() const {
 }
 
 SafetensorsWriter::SafetensorsWriter(const fs::path& path, std::vector<SafetensorsSpec> tensors)
-    : path_(path),
-      temporary_(path.string() + ".tmp" + std::to_string(::getpid())),
-      tensors_(std::move(tensors)) {
+    : file_(path), tensors_(std::move(tensors)) {
   const std::string header = header_of(tensors_);
-  fd_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-  if (fd_ < 0) throw cannot("write", temporary_);
-  try {
-    put(std::as_bytes(std::span(header)));
-  } catch (...) {
-    ::close(fd_);
-    ::unlink(temporary_.c_str());
-    throw;
-  }
+  file_.put(std::as_bytes(std::span(header)));
   skip_empty();
-}
-
-SafetensorsWriter::~SafetensorsWriter() {
-  if (fd_ < 0) return;
-  ::close(fd_);
-  ::unlink(temporary_.c_str());
-}
-
-void SafetensorsWriter::put(std::span<const std::byte> bytes) {
-  while (!bytes.empty()) {
-    const ssize_t n = ::write(fd_, bytes.data(), bytes.size());
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) throw cannot("write", temporary_);
-    bytes = bytes.subspan(std::size_t(n));
-  }
 }
 
 void SafetensorsWriter::skip_empty() {
@@ -112,7 +76,7 @@ void SafetensorsWriter::write(std::string_view name, std::span<const std::byte> 
   AUTARKY_CHECK(!complete() && tensors_[current_].name == name, "tensors come in the given order");
   written_ += std::int64_t(bytes.size());
   AUTARKY_CHECK(written_ <= tensors_[current_].bytes(), "a tensor has the bytes of its shape");
-  put(bytes);
+  file_.put(bytes);
   if (written_ < tensors_[current_].bytes()) return;
   written_ = 0;
   ++current_;
@@ -121,12 +85,8 @@ void SafetensorsWriter::write(std::string_view name, std::span<const std::byte> 
 
 WrittenFile SafetensorsWriter::finish() {
   AUTARKY_CHECK(complete(), "all tensors are written before finish()");
-  if (::fsync(fd_) != 0) throw cannot("sync", temporary_);
-  if (::rename(temporary_.c_str(), path_.c_str()) != 0) throw cannot("write", path_);
-  ::close(fd_);
-  fd_ = -1;
-  sync_path(path_.has_parent_path() ? path_.parent_path() : fs::path("."));
-  return written_file(path_);
+  file_.finish();
+  return written_file(file_.path());
 }
 
 SafetensorsSetWriter::SafetensorsSetWriter(const fs::path& folder, const std::string& stem,

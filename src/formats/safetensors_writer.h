@@ -34,9 +34,6 @@ struct WrittenFile {
 class SafetensorsWriter {
  public:
   SafetensorsWriter(const fs::path& path, std::vector<SafetensorsSpec> tensors);
-  ~SafetensorsWriter();
-  SafetensorsWriter(const SafetensorsWriter&) = delete;
-  SafetensorsWriter& operator=(const SafetensorsWriter&) = delete;
 
   // The next bytes of tensor `name`; a tensor may come in several pieces.
   void write(std::string_view name, std::span<const std::byte> bytes);
@@ -44,11 +41,9 @@ class SafetensorsWriter {
   WrittenFile finish();
 
  private:
-  void put(std::span<const std::byte> bytes);
   void skip_empty();  // tensors without elements have no data to wait for
 
-  fs::path path_, temporary_;
-  int fd_ = -1;
+  AtomicFile file_;
   std::vector<SafetensorsSpec> tensors_;
   std::size_t current_ = 0;   // tensor that is being written
   std::int64_t written_ = 0;  // bytes of it

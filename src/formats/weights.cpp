@@ -102,12 +102,6 @@ struct Rows {
   }
 };
 
-std::map<std::string, ParameterSpec> specs_by_name(const ModelConfig& config) {
-  std::map<std::string, ParameterSpec> specs;
-  for (auto& spec : parameters(config)) specs.emplace(spec.name, spec);
-  return specs;
-}
-
 bool is_known_buffer(std::string_view name) {
   for (const std::string_view end : {".attn.bias", ".attn.masked_bias", ".rotary_emb.inv_freq"})
     if (name.ends_with(end)) return true;
@@ -210,65 +204,34 @@ class Loader {
   bool bare_ = false;   // stored without it
 };
 
-// One tensor's values, converted and written in parts.
-class FloatStream {
- public:
-  FloatStream(SafetensorsSetWriter& writer, std::string name, DType dtype)
-      : writer_(writer), name_(std::move(name)), dtype_(dtype) {}
-
-  void put(std::span<const float> values) {
-    while (!values.empty()) {
-      const std::size_t n = std::min(values.size(), kPart - held_);
-      encode(dtype_, values.first(n), part_.data() + held_ * std::size_t(byte_size(dtype_)));
-      held_ += n;
-      values = values.subspan(n);
-      if (held_ == kPart) flush();
-    }
-  }
-  void flush() {
-    writer_.write(name_, std::span(part_).first(held_ * std::size_t(byte_size(dtype_))));
-    held_ = 0;
-  }
-
- private:
-  static constexpr std::size_t kPart = 65536;  // values
-
-  SafetensorsSetWriter& writer_;
-  std::string name_;
-  DType dtype_;
-  std::vector<std::byte> part_ = std::vector<std::byte>(kPart * sizeof(double));
-  std::size_t held_ = 0;
-};
-
-// The pieces are asked for one after the other and interleaved row by row.
-void save_tensor(const TensorMap& map, std::int64_t layer, FloatStream& stream,
-                 const std::map<std::string, ParameterSpec>& specs, const WeightSource& source) {
-  const Rows rows(map);
-  std::vector<float> values(rows.outer * rows.width);
-  std::size_t begin = 0;
-  for (const auto& piece : map.pieces) {
-    const std::size_t count = rows.outer * rows.run(piece);
-    source(specs.at(piece.parameter), layer, std::span(values).subspan(begin, count));
-    begin += count;
-  }
-  for (std::size_t row = 0; row < rows.outer; ++row) {
-    begin = 0;
-    for (const auto& piece : map.pieces) {
-      const std::size_t run = rows.run(piece);
-      stream.put(std::span(values).subspan(begin + row * run, run));
-      begin += rows.outer * run;
-    }
-  }
-  stream.flush();
-}
-
 WrittenFile save_config(const fs::path& folder, const ModelConfig& config, DType dtype) {
   const std::string text = to_config_json(config, dtype).dump(2) + "\n";
   write_file_atomic(folder / "config.json", text);
   return {"config.json", std::int64_t(text.size()), xxh3(text)};
 }
 
+// Tensors of a checkpoint as they will be written.
+std::vector<SafetensorsSpec> stored_tensors(const ModelConfig& config, DType dtype) {
+  std::vector<SafetensorsSpec> tensors;
+  for_each_tensor(tensor_maps(config), config.layers,
+                  [&](const TensorMap& map, std::int64_t layer) {
+                    tensors.push_back({layer_name(map.hf_name, layer), dtype, map.hf_shape});
+                  });
+  return tensors;
+}
+
 }  // namespace
+
+std::map<std::string, ParameterSpec> specs_by_name(const ModelConfig& config) {
+  std::map<std::string, ParameterSpec> specs;
+  for (auto& spec : parameters(config)) specs.emplace(spec.name, spec);
+  return specs;
+}
+
+void for_each_tensor(const std::vector<TensorMap>& maps, std::int64_t layers,
+                     const std::function<void(const TensorMap& map, std::int64_t layer)>& visit) {
+  for_each_instance(maps, layers, visit);
+}
 
 std::vector<ParameterInstance> parameter_instances(const ModelConfig& config) {
   std::vector<ParameterInstance> list;
@@ -290,23 +253,98 @@ void load_weights(const SafetensorsReader& reader, const ModelConfig& config,
   loader.load(sink);
 }
 
+void split_tensor(const TensorMap& map, std::int64_t layer, std::span<const float> values,
+                  const std::map<std::string, ParameterSpec>& specs, const WeightSink& sink) {
+  if (map.pieces.size() == 1) return sink(specs.at(map.pieces[0].parameter), layer, values);
+  const Rows rows(map);
+  std::size_t begin = 0;
+  for (const auto& piece : map.pieces) {
+    const std::size_t run = rows.run(piece);
+    std::vector<float> part(rows.outer * run);
+    for (std::size_t row = 0; row < rows.outer; ++row)
+      std::copy_n(values.data() + row * rows.width + begin, run, part.data() + row * run);
+    sink(specs.at(piece.parameter), layer, part);
+    begin += run;
+  }
+}
+
+TensorJoiner::TensorJoiner(const ModelConfig& config, Sink sink)
+    : sink_(std::move(sink)), maps_(tensor_maps(config)) {
+  for_each_tensor(maps_, config.layers, [&](const TensorMap& map, std::int64_t layer) {
+    order_.emplace_back(&map, layer);
+  });
+}
+
+void TensorJoiner::put(const ParameterSpec& spec, std::int64_t layer,
+                       std::span<const float> values) {
+  AUTARKY_CHECK(!complete(), "no more parameters than the model has");
+  const auto& [map, its_layer] = order_[next_];
+  AUTARKY_CHECK(map->pieces[piece_].parameter == spec.name && its_layer == layer,
+                "parameters come in the order of the checkpoint");
+  if (map->pieces.size() == 1) return ++next_, sink_(*map, layer, values);
+  const Rows rows(*map);
+  values_.resize(rows.outer * rows.width);
+  std::size_t begin = 0;
+  for (std::size_t i = 0; i < piece_; ++i) begin += rows.run(map->pieces[i]);
+  const std::size_t run = rows.run(map->pieces[piece_]);
+  for (std::size_t row = 0; row < rows.outer; ++row)
+    std::copy_n(values.data() + row * run, run, values_.data() + row * rows.width + begin);
+  if (++piece_ < map->pieces.size()) return;
+  piece_ = 0;
+  ++next_;
+  sink_(*map, layer, values_);
+}
+
+WeightsWriter::WeightsWriter(const fs::path& folder, const ModelConfig& config, DType dtype,
+                             std::int64_t most_bytes)
+    : dtype_(dtype),
+      files_{save_config(folder, config, dtype)},
+      writer_(folder, "model", stored_tensors(config, dtype), most_bytes),
+      joiner_(config, [this](const TensorMap& map, std::int64_t layer,
+                             std::span<const float> values) { write_tensor(map, layer, values); }) {
+}
+
+void WeightsWriter::put(const ParameterSpec& spec, std::int64_t layer,
+                        std::span<const float> values) {
+  joiner_.put(spec, layer, values);
+}
+
+// In parts, so that the converted tensor is never in memory as a whole.
+void WeightsWriter::write_tensor(const TensorMap& map, std::int64_t layer,
+                                 std::span<const float> values) {
+  constexpr std::size_t kPart = 65536;  // values
+  std::vector<std::byte> part;
+  while (!values.empty()) {
+    const std::size_t n = std::min(values.size(), kPart);
+    part.resize(n * std::size_t(byte_size(dtype_)));
+    encode(dtype_, values.first(n), part.data());
+    writer_.write(layer_name(map.hf_name, layer), part);
+    values = values.subspan(n);
+  }
+}
+
+std::vector<WrittenFile> WeightsWriter::finish() {
+  AUTARKY_CHECK(joiner_.complete(), "all parameters are written before finish()");
+  for (auto& file : writer_.finish()) files_.push_back(std::move(file));
+  return std::move(files_);
+}
+
 std::vector<WrittenFile> save_weights(const fs::path& folder, const ModelConfig& config,
                                       DType dtype, const WeightSource& source,
                                       std::int64_t most_bytes) {
-  const auto maps = tensor_maps(config);
+  WeightsWriter writer(folder, config, dtype, most_bytes);
   const auto specs = specs_by_name(config);
-  std::vector<SafetensorsSpec> tensors;
-  for_each_instance(maps, config.layers, [&](const TensorMap& map, std::int64_t layer) {
-    tensors.push_back({layer_name(map.hf_name, layer), dtype, map.hf_shape});
-  });
-  std::vector<WrittenFile> files{save_config(folder, config, dtype)};
-  SafetensorsSetWriter writer(folder, "model", std::move(tensors), most_bytes);
-  for_each_instance(maps, config.layers, [&](const TensorMap& map, std::int64_t layer) {
-    FloatStream stream(writer, layer_name(map.hf_name, layer), dtype);
-    save_tensor(map, layer, stream, specs, source);
-  });
-  for (auto& file : writer.finish()) files.push_back(std::move(file));
-  return files;
+  std::vector<float> values;
+  for_each_tensor(tensor_maps(config), config.layers,
+                  [&](const TensorMap& map, std::int64_t layer) {
+                    for (const auto& piece : map.pieces) {
+                      const ParameterSpec& spec = specs.at(piece.parameter);
+                      values.resize(std::size_t(spec.count()));
+                      source(spec, layer, values);
+                      writer.put(spec, layer, values);
+                    }
+                  });
+  return writer.finish();
 }
 
 }  // namespace autarky

@@ -3,8 +3,10 @@
 #pragma once
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/dtype.h"
@@ -48,9 +50,56 @@ void load_weights(const SafetensorsReader& reader, const ModelConfig& config,
 
 inline constexpr std::int64_t kMostShardBytes = 5'000'000'000;
 
+// Calls visit(map, layer) for all tensors of a checkpoint: embedding, layer by layer, head.
+void for_each_tensor(const std::vector<TensorMap>& maps, std::int64_t layers,
+                     const std::function<void(const TensorMap& map, std::int64_t layer)>& visit);
+
+// Cuts the values of a whole tensor into those of its parameters.
+void split_tensor(const TensorMap& map, std::int64_t layer, std::span<const float> values,
+                  const std::map<std::string, ParameterSpec>& specs, const WeightSink& sink);
+std::map<std::string, ParameterSpec> specs_by_name(const ModelConfig& config);
+
+// The other way round: takes parameters in the order of load_weights and gives whole tensors, in
+// the order of for_each_tensor. Memory: the values of one tensor, where it holds several
+// parameters.
+class TensorJoiner {
+ public:
+  using Sink =
+      std::function<void(const TensorMap& map, std::int64_t layer, std::span<const float> values)>;
+  TensorJoiner(const ModelConfig& config, Sink sink);
+
+  void put(const ParameterSpec& spec, std::int64_t layer, std::span<const float> values);
+  bool complete() const { return next_ == order_.size(); }
+
+ private:
+  Sink sink_;
+  std::vector<TensorMap> maps_;
+  std::vector<std::pair<const TensorMap*, std::int64_t>> order_;
+  std::size_t next_ = 0, piece_ = 0;  // tensor, and parameter in it, that comes next
+  std::vector<float> values_;
+};
+
 // Writes config.json and model.safetensors, or shards with an index above `most_bytes`, into a
-// folder that is there. `dtype` is floating; f32 is rounded to nearest even. Calls `source` once
-// for every parameter instance. Every file is synced. Memory: the values of one tensor in f32.
+// folder that is there. `dtype` is floating; f32 is rounded to nearest even. put() is called for
+// every parameter in the order of load_weights. Every file is synced.
+class WeightsWriter {
+ public:
+  WeightsWriter(const fs::path& folder, const ModelConfig& config, DType dtype,
+                std::int64_t most_bytes = kMostShardBytes);
+
+  void put(const ParameterSpec& spec, std::int64_t layer, std::span<const float> values);
+  std::vector<WrittenFile> finish();
+
+ private:
+  void write_tensor(const TensorMap& map, std::int64_t layer, std::span<const float> values);
+
+  DType dtype_;
+  std::vector<WrittenFile> files_;
+  SafetensorsSetWriter writer_;
+  TensorJoiner joiner_;
+};
+
+// All of it; calls `source` once for every parameter instance. Memory: the values of one tensor.
 std::vector<WrittenFile> save_weights(const fs::path& folder, const ModelConfig& config,
                                       DType dtype, const WeightSource& source,
                                       std::int64_t most_bytes = kMostShardBytes);
