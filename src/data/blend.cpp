@@ -60,6 +60,13 @@ Blend::Choice Blend::at(std::int64_t i) {
   return last_;
 }
 
+std::vector<std::int64_t> Blend::given(std::int64_t n) {
+  if (shares_.size() == 1) return {n};
+  if (n == 0) return std::vector<std::int64_t>(shares_.size());
+  at(n - 1);
+  return given_;
+}
+
 // Among the sources whose lag allows it, the one that must be chosen soonest to stay within one.
 std::int64_t Blend::step() {
   const auto n = std::int64_t(shares_.size());

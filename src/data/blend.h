@@ -22,6 +22,11 @@ class Blend {
   // The choice for sample i >= 0: the same whatever was asked before. Going forward costs
   // O(sources) a sample; going back starts anew: about 10 ns x sources x (i mod 2^30).
   Choice at(std::int64_t i);
+  // How many of the first n samples each source gives. Costs as at(n - 1).
+  std::vector<std::int64_t> given(std::int64_t n);
+
+  // Whether both make the same choices.
+  bool operator==(const Blend& other) const { return shares_ == other.shares_; }
 
  private:
   void restart(std::int64_t period);

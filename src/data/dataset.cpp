@@ -12,7 +12,9 @@ namespace {
 
 constexpr std::uint32_t kDocumentOrder = 0, kWindowOrder = 1;
 
-void check_options(std::span<const WeightedPrefix> prefixes, const SampleOptions& options) {
+}  // namespace
+
+void check_sources(std::span<const WeightedPrefix> prefixes, const SampleOptions& options) {
   if (prefixes.empty())
     throw InputError("no data").hint("List at least one prefix, as data build wrote it");
   constexpr std::int64_t kMost = std::numeric_limits<std::int32_t>::max();
@@ -22,23 +24,6 @@ void check_options(std::span<const WeightedPrefix> prefixes, const SampleOptions
         .wanted(fmt::format("1 to {}", kMost));
   AUTARKY_CHECK(options.vocab_size > 0, "the model has a vocabulary");
 }
-
-std::vector<double> blend_weights(std::span<const WeightedPrefix> prefixes,
-                                  std::span<const TrainingSource> sources) {
-  const auto given = std::count_if(prefixes.begin(), prefixes.end(),
-                                   [](const auto& p) { return p.weight.has_value(); });
-  if (given != 0 && given != std::int64_t(prefixes.size()))
-    throw InputError("some prefixes of the blend have a weight and some have none")
-        .found(fmt::format("{} weights", given))
-        .wanted(fmt::format("{} or none", prefixes.size()))
-        .hint("Without weights each prefix counts by its tokens");
-  std::vector<double> weights;
-  for (std::size_t j = 0; j < prefixes.size(); ++j)
-    weights.push_back(given ? *prefixes[j].weight : double(sources[j].token_count()));
-  return weights;
-}
-
-}  // namespace
 
 void Batch::resize(std::int64_t b, std::int64_t s) {
   for (auto* part : {&tokens, &targets, &positions, &segments}) part->resize(std::size_t(b * s));
@@ -79,34 +64,9 @@ std::int64_t TrainingSource::read(std::int64_t n, SampleRow row) {
   return packed_->read((*visits_)(n % windows_) * options_.seq_length, row);
 }
 
-TrainingSet::TrainingSet(std::span<const WeightedPrefix> prefixes, const SampleOptions& options)
-    : seq_length_(options.seq_length) {
-  check_options(prefixes, options);
-  for (const auto& prefix : prefixes)
-    sources_.emplace_back(prefix.prefix, options, std::uint32_t(sources_.size()));
-  blend_.emplace(blend_weights(prefixes, sources_));
-}
-
-std::int64_t TrainingSet::token_count() const {
-  std::int64_t sum = 0;
-  for (const auto& source : sources_) sum += source.token_count();
-  return sum;
-}
-
-void TrainingSet::read(std::int64_t first, std::int64_t count, Batch& batch) {
-  AUTARKY_CHECK(first >= 0 && count >= 0, "sample numbers");
-  batch.resize(count, seq_length_);
-  batch.target_count = 0;
-  for (std::int64_t i = 0; i < count; ++i) {
-    const auto choice = blend_->at(first + i);
-    batch.target_count +=
-        sources_[std::size_t(choice.source)].read(choice.index, batch.row(i, seq_length_));
-  }
-}
-
 ValidationSet::ValidationSet(std::span<const WeightedPrefix> prefixes, const SampleOptions& options)
     : seq_length_(options.seq_length) {
-  check_options(prefixes, options);
+  check_sources(prefixes, options);
   for (const auto& [prefix, weight] : prefixes) {
     auto data = std::make_unique<MegatronDataset>(prefix);
     if (data->token_count() < 2)

@@ -1,4 +1,4 @@
-// Samples for training and validation out of token files.
+// Samples for training (training_set.cpp) and validation out of token files.
 #pragma once
 #include <cstdint>
 #include <memory>
@@ -8,6 +8,7 @@
 
 #include "base/file.h"
 #include "data/blend.h"
+#include "data/data_state.h"
 #include "data/packing.h"
 
 namespace autarky {
@@ -31,6 +32,9 @@ struct SampleOptions {
   std::int64_t vocab_size = 0;  // of the model
   std::uint64_t seed = 0;
 };
+
+// InputError for no prefix at all or a sequence length that cannot be.
+void check_sources(std::span<const WeightedPrefix> prefixes, const SampleOptions& options);
 
 // One prefix, sample after sample. In each epoch the documents are laid end to end in a new random
 // order and cut into windows of s tokens (each with the token after it as its last target), which
@@ -57,21 +61,44 @@ class TrainingSource {
   std::optional<KeyedPermutation> visits_;
 };
 
-// A blend of prefixes. Sample i is a function of the seed and i alone, so a resumed run and any
-// number of ranks see the same samples; nothing but the number of samples seen need be saved.
-// Not for several threads at once; each may have its own (the files are mapped, not copied).
+// A blend of prefixes, which may change between two samples. A source gives its samples in their
+// order, without a gap or a repeat, whatever blends it is in. So sample i is a function of the
+// seed, the blends so far and i, and DataState is all that need be saved. Not for several threads
+// at once; each may have its own (the files are mapped, not copied).
 class TrainingSet {
  public:
-  TrainingSet(std::span<const WeightedPrefix> prefixes, const SampleOptions& options);
+  // Goes on from `state` if it has sources, with the blend that was in force.
+  TrainingSet(std::span<const WeightedPrefix> prefixes, const SampleOptions& options,
+              const DataState& state = {});
 
-  std::int64_t token_count() const;  // of all sources, one epoch of each
-  // Samples first, ..., first + count - 1. Reuses the memory of `batch`.
+  // Opens the prefixes, to find what is wrong with them before they are needed. A source is known
+  // by its prefix (the k-th of a list that names it k times), else by its content: token files may
+  // be moved. InputError if the files of a known prefix hold something else now.
+  void open(std::span<const WeightedPrefix> prefixes);
+  // The blend from sample `first` on, which no read() has passed. True: it is another than before.
+  bool change(std::int64_t first, std::span<const WeightedPrefix> prefixes);
+  // Samples first, ..., first + count - 1 of the blend in force. Reuses the memory of `batch`.
   void read(std::int64_t first, std::int64_t count, Batch& batch);
+  // After `next` samples, all of them taken.
+  DataState state(std::int64_t next);
+
+  std::int64_t token_count() const;  // of the blend in force, one epoch of each source
 
  private:
-  std::int64_t seq_length_;
-  std::vector<TrainingSource> sources_;
+  struct Source {
+    SourceState state;                   // what is taken is counted by counted()
+    std::optional<TrainingSource> data;  // none: no blend of the recipe has it
+  };
+  std::vector<std::size_t> find(std::span<const WeightedPrefix> prefixes);
+  std::size_t find_one(const std::string& prefix, const std::vector<std::size_t>& taken);
+  void use(const std::vector<std::pair<std::size_t, double>>& parts);  // sources and weights
+  SourceState counted(const Source& source, std::int64_t samples) const;
+
+  SampleOptions options_;
+  std::vector<Source> sources_;
+  std::vector<std::size_t> active_;  // the blend's sources
   std::optional<Blend> blend_;
+  std::int64_t start_ = 0;  // sample at which the blend began
 };
 
 // All windows of all prefixes, in the order of the files; the last one of a prefix is padded.

@@ -2,11 +2,13 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <bit>
 #include <cstring>
 #include <optional>
 
 #include "base/error.h"
+#include "base/hash.h"
 
 namespace autarky {
 namespace {
@@ -148,6 +150,12 @@ void MegatronDataset::check_document(std::int64_t document) const {
 
 std::int64_t MegatronDataset::byte_count() const {
   return std::int64_t(index_.bytes().size() + data_.bytes().size());
+}
+std::uint64_t MegatronDataset::fingerprint() const {
+  const auto bin = data_.bytes();
+  const auto end = std::min<std::size_t>(bin.size(), 1 << 16);
+  const std::uint64_t parts[] = {xxh3(index_.bytes()), xxh3(bin.first(end)), xxh3(bin.last(end))};
+  return xxh3(std::as_bytes(std::span(parts)));
 }
 std::int64_t MegatronDataset::sequence_size(std::int64_t sequence) const {
   return load<std::int32_t>(index_, kMegatronHeaderBytes + 4 * sequence);

@@ -35,6 +35,8 @@ class MegatronDataset {
   std::int64_t document_count() const { return documents_; }
   std::int64_t token_count() const { return tokens_; }  // sum over sequences
   std::int64_t byte_count() const;                      // of both files
+  // Tells token files apart, wherever they lie: xxh3 of the index and of both ends of .bin.
+  std::uint64_t fingerprint() const;
 
   std::int64_t sequence_size(std::int64_t sequence) const;  // tokens
   std::int64_t document_size(std::int64_t document) const;  // tokens; 0 is legal

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <map>
+#include <nlohmann/json.hpp>
 #include <set>
 
 #include "unit/data/shards.h"
@@ -161,6 +162,140 @@ TEST(TrainingSet, ABlendHasTheSharesOfItsWeightsOrOfItsTokens) {
   EXPECT_NEAR(samples_of_x({}, {}), 300, 1);
   EXPECT_NEAR(samples_of_x(3.0, 1.0), 750, 1);
   EXPECT_TRUE(contains(input_error_of([&] { samples_of_x(3.0, {}); }), "found 1 weights"));
+}
+
+// Blends of three sources that change at samples 0, 100 and 250; 300 samples in all.
+class ChangingBlend : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    write_shards(folder_ / "x", numbered(std::vector<int>(100, 10)), kVocab);
+    write_shards(folder_ / "y", numbered(std::vector<int>(200, 10), 10000), kVocab);
+    write_shards(folder_ / "z", numbered(std::vector<int>(60, 10), 20000), kVocab);
+    blends_ = {{{folder_ / "x", 3.0}, {folder_ / "y", 1.0}},
+               {{folder_ / "z", 1.0}, {folder_ / "x", 1.0}},
+               {{folder_ / "y", 0.7}, {folder_ / "z", 0.2}, {folder_ / "x", 0.1}}};
+  }
+  const std::vector<WeightedPrefix>& blend_at(std::int64_t sample) const {
+    return blends_[sample < 100 ? 0 : sample < 250 ? 1 : 2];
+  }
+  // Samples [first, end) in steps of 10, saved and restored before each that is in `stops`.
+  Tokens tokens(const std::set<std::int64_t>& stops, DataState* last = nullptr) const {
+    std::optional<TrainingSet> set(std::in_place, blend_at(0), kOptions);
+    Tokens all;
+    Batch batch;
+    for (std::int64_t i = 0; i < 300; i += 10) {
+      if (stops.contains(i)) {
+        const auto state = data_state(to_json(set->state(i)), "state");
+        set.emplace(blend_at(i), kOptions, state);
+      }
+      EXPECT_EQ(set->change(i, blend_at(i)), i == 100 || i == 250) << i;
+      set->read(i, 10, batch);
+      all.insert(all.end(), batch.tokens.begin(), batch.tokens.end());
+    }
+    if (last) *last = set->state(300);
+    return all;
+  }
+
+  static constexpr SampleOptions kOptions{10, kVocab, 5};
+  ScratchFolder folder_;
+  std::vector<std::vector<WeightedPrefix>> blends_;
+};
+
+TEST_F(ChangingBlend, RepeatsNothingAndLeavesNothingOut) {
+  const auto all = tokens({});
+  // x: 75 + 75 + 5, y: 25 + 35, z: 75 + 10 samples. x has 99 an epoch, y 199, z 59.
+  std::map<std::int32_t, int> seen;
+  for (const auto token : all) ++seen[token];
+  std::map<std::int32_t, std::map<int, int>> tokens_seen_so_often;
+  for (const auto& [token, times] : seen) ++tokens_seen_so_often[token / 10000][times];
+  EXPECT_EQ(tokens_seen_so_often[1], (std::map<int, int>{{1, 600}}));
+  const auto total = [&](int source) {
+    int sum = 0;
+    for (const auto& [times, count] : tokens_seen_so_often[source]) {
+      EXPECT_LE(times, 2);
+      sum += times * count;
+    }
+    return sum;
+  };
+  EXPECT_EQ(total(0), 1550);
+  EXPECT_EQ(total(2), 850);
+  // An epoch leaves out the last, incomplete window: so 990 of 1000 tokens come a first time.
+  EXPECT_GE(tokens_seen_so_often[0][1] + tokens_seen_so_often[0][2], 990);
+}
+
+TEST_F(ChangingBlend, CountsWhatEachSourceGave) {
+  DataState state;
+  tokens({}, &state);
+  ASSERT_EQ(state.sources.size(), 3u);
+  EXPECT_EQ(state.blend_start, 250);
+  EXPECT_EQ(state.samples(), 300);
+  const std::int64_t samples[] = {155, 60, 85}, before[] = {150, 25, 75};
+  const double per_epoch[] = {99, 199, 59}, weights[] = {0.1, 0.7, 0.2};
+  for (std::size_t i = 0; i < 3; ++i) {
+    EXPECT_EQ(state.sources[i].prefix, blends_[2][i == 0 ? 2 : i - 1].prefix.string());
+    EXPECT_EQ(state.sources[i].samples, samples[i]) << i;
+    EXPECT_EQ(state.sources[i].before, before[i]) << i;
+    EXPECT_EQ(state.sources[i].tokens, samples[i] * 10) << i;
+    EXPECT_DOUBLE_EQ(state.sources[i].epochs, double(samples[i]) / per_epoch[i]) << i;
+    EXPECT_EQ(state.sources[i].weight, weights[i]) << i;
+  }
+}
+
+TEST_F(ChangingBlend, GoesOnBitForBitFromItsState) {
+  const auto whole = tokens({});
+  EXPECT_EQ(tokens({50}), whole);
+  EXPECT_EQ(tokens({100}), whole);
+  EXPECT_EQ(tokens({10, 90, 110, 120, 240, 250, 290}), whole);
+}
+
+TEST_F(ChangingBlend, AnotherOrderOrScaleOfTheSameBlendIsNoChange) {
+  TrainingSet set(blends_[0], kOptions);
+  EXPECT_FALSE(
+      set.change(10, std::vector<WeightedPrefix>{{folder_ / "y", 2.0}, {folder_ / "./x", 6.0}}));
+  EXPECT_TRUE(
+      set.change(10, std::vector<WeightedPrefix>{{folder_ / "y", 2.0}, {folder_ / "x", 5.0}}));
+}
+
+TEST_F(ChangingBlend, MovedFilesAreKnownByTheirContentAndChangedOnesRefused) {
+  TrainingSet first(blends_[0], kOptions);
+  const auto state = first.state(40);
+  const auto rename = [&](const std::string& from, const std::string& to) {
+    for (const char* ending : {".bin", ".idx"})
+      fs::rename(folder_ / (from + ending), folder_ / (to + ending));
+  };
+  rename("x", "elsewhere");
+  const std::vector<WeightedPrefix> moved{{folder_ / "elsewhere", 3.0}, {folder_ / "y", 1.0}};
+  TrainingSet second(moved, kOptions, state);
+  EXPECT_FALSE(second.change(40, moved));
+  Batch expected, batch;
+  first.read(40, 30, expected);
+  second.read(40, 30, batch);
+  EXPECT_EQ(batch.tokens, expected.tokens);
+  rename("z", "x");
+  const auto error = input_error_of([&] { TrainingSet(blends_[0], kOptions, state); });
+  EXPECT_TRUE(contains(error, "x: the token files are not those that the run was trained on"))
+      << error;
+  EXPECT_TRUE(contains(error, "another prefix")) << error;
+}
+
+TEST(DataState, WhatIsNoStateIsNamed) {
+  const DataState state{30, {{"a", "00", 1, 30, 50, 500, 0.5}, {"b", "01", 0, 0, 0, 0, 0}}};
+  const Json good = to_json(state);
+  EXPECT_EQ(data_state(good, "f"), state);
+  const auto error = [&](const char* pointer, const Json& value) {
+    Json bad = good;
+    bad[Json::json_pointer(pointer)] = value;
+    return input_error_of([&] { data_state(bad, "f"); });
+  };
+  EXPECT_TRUE(contains(error("/sources/0/samples", -1),
+                       "f: no usable 'samples' in 'data'; found -1, wanted a whole number from 0"));
+  EXPECT_TRUE(contains(error("/sources/0/samples", std::uint64_t(1) << 60), "'samples'"));
+  EXPECT_TRUE(contains(error("/sources/0/samples", 10), "'before'"));
+  EXPECT_TRUE(contains(error("/sources/1/weight", "x"), "'weight'"));
+  EXPECT_TRUE(contains(error("/sources/1/prefix", 3), "'prefix'"));
+  EXPECT_TRUE(contains(error("/blend_start", 29), "do not add up"));
+  EXPECT_TRUE(contains(error("/sources", 3), "'sources'"));
+  EXPECT_TRUE(contains(input_error_of([&] { data_state(3, "f"); }), "'blend_start'"));
 }
 
 TEST(TrainingSet, ErrorsSayNumbersAndWhatToDo) {
