@@ -1,4 +1,4 @@
-// autarky data inspect: what is in PREFIX.bin and PREFIX.idx.
+// autarky data inspect: what is in PREFIX.bin and PREFIX.idx, of one source or several.
 #include <fmt/format.h>
 
 #include <nlohmann/json.hpp>
@@ -16,13 +16,15 @@ namespace autarky::cli {
 namespace {
 
 struct Options {
-  std::string prefix, tokenizer;
+  std::vector<std::string> prefixes;
+  std::string tokenizer;
   std::uint32_t documents = 0, tokens = 64;
 };
 
 bool parse(Command& command, Options& options) {
-  command.add("PREFIX", options.prefix, "Start of the names of the two files", Need::required);
-  command.add("--documents", options.documents, "Show the first documents, this many");
+  command.add("PREFIX", options.prefixes, "Start of the names of the two files; several: sources",
+              Need::required);
+  command.add("--documents", options.documents, "Show the first documents of each, this many");
   command.add("--tokens", options.tokens, "Tokens shown of each document; 64 if not given");
   command.add("--tokenizer", options.tokenizer, "Folder: shows documents as text, not numbers");
   return command.parse();
@@ -34,10 +36,11 @@ fs::path prefix_of(const fs::path& path) {
   return ending == ".bin" || ending == ".idx" ? fs::path(path).replace_extension() : path;
 }
 
-void check_fits(const ShardReport& report, const Tokenizer& tokenizer, const Options& options) {
+void check_fits(const ShardReport& report, const std::string& prefix, const Tokenizer& tokenizer,
+                const Options& options) {
   if (report.max_token < tokenizer.vocab_size()) return;
   throw InputError("these token files were made with another tokenizer")
-      .at(options.prefix)
+      .at(prefix)
       .found(fmt::format("token {}", report.max_token))
       .wanted(fmt::format("less than {}, the vocabulary of {}", tokenizer.vocab_size(),
                           options.tokenizer));
@@ -80,6 +83,50 @@ std::string to_text(const ShardReport& report, const std::optional<Tokenizer>& t
   return text;
 }
 
+struct Totals {
+  std::int64_t documents = 0, tokens = 0, bytes = 0;
+
+  double share(const ShardReport& report) const {
+    return tokens > 0 ? double(report.tokens) / double(tokens) : 0;
+  }
+};
+
+Totals sum(const std::vector<ShardReport>& reports) {
+  Totals totals;
+  for (const auto& report : reports) {
+    totals.documents += report.documents;
+    totals.tokens += report.tokens;
+    totals.bytes += report.bytes;
+  }
+  return totals;
+}
+
+// Of several sources: the sums, and what each has of the tokens, which is its share in a blend
+// without weights.
+void print_sources(const Command& command, const Options& options,
+                   const std::vector<ShardReport>& reports,
+                   const std::optional<Tokenizer>& tokenizer) {
+  const auto totals = sum(reports);
+  Json sources = Json::array();
+  std::string text = table({{"documents", std::to_string(totals.documents)},
+                            {"tokens", std::to_string(totals.tokens)},
+                            {"size", human_bytes(double(totals.bytes))}});
+  for (std::size_t i = 0; i < reports.size(); ++i) {
+    const double share = totals.share(reports[i]);
+    Json source = {{"prefix", options.prefixes[i]}, {"share", share}};
+    source.update(to_json(reports[i], tokenizer));
+    sources.push_back(std::move(source));
+    text += fmt::format("=== {}: {:.2f}% of the tokens\n{}", printable(options.prefixes[i], true),
+                        100 * share, to_text(reports[i], tokenizer));
+  }
+  if (command.json())
+    print_json({{"documents", totals.documents},
+                {"tokens", totals.tokens},
+                {"bytes", totals.bytes},
+                {"sources", std::move(sources)}});
+  else print(text);
+}
+
 }  // namespace
 
 void run_data_inspect(Command& command) {
@@ -87,10 +134,14 @@ void run_data_inspect(Command& command) {
   if (!parse(command, options)) return;
   std::optional<Tokenizer> tokenizer;
   if (!options.tokenizer.empty()) tokenizer = Tokenizer::load(options.tokenizer);
-  const auto report = inspect_shards(prefix_of(options.prefix), options.documents, options.tokens);
-  if (tokenizer) check_fits(report, *tokenizer, options);
-  if (command.json()) print_json(to_json(report, tokenizer));
-  else print(to_text(report, tokenizer));
+  std::vector<ShardReport> reports;
+  for (const auto& prefix : options.prefixes) {
+    reports.push_back(inspect_shards(prefix_of(prefix), options.documents, options.tokens));
+    if (tokenizer) check_fits(reports.back(), prefix, *tokenizer, options);
+  }
+  if (reports.size() > 1) print_sources(command, options, reports, tokenizer);
+  else if (command.json()) print_json(to_json(reports[0], tokenizer));
+  else print(to_text(reports[0], tokenizer));
 }
 
 }  // namespace autarky::cli

@@ -155,6 +155,25 @@ TEST(Cli, TextBecomesTokensAndTextAgain) {
   EXPECT_TRUE(contains(words.out, "\xe4\xbd\xa0\xe5\xa5\xbd")) << words.out;
 }
 
+TEST(Cli, InspectShowsTheSharesOfSeveralSources) {
+  const ScratchFolder folder;
+  make_data(folder);
+  folder.write("more.txt", "the cat\n<|endoftext|>\nthe mat\n");
+  ASSERT_EQ(run(folder, "data build --input more.txt --tokenizer tokenizer --out data/more").code,
+            0);
+  const auto json = last_json(run(folder, "data inspect data/tiny data/more.bin --json"));
+  EXPECT_EQ(json["documents"], 12);
+  ASSERT_EQ(json["sources"].size(), 2u);
+  EXPECT_EQ(json["sources"][1]["documents"], 2);
+  const auto tokens = [&](int i) { return json["sources"][i]["tokens"].get<double>(); };
+  EXPECT_EQ(json["tokens"].get<double>(), tokens(0) + tokens(1));
+  EXPECT_DOUBLE_EQ(json["sources"][0]["share"].get<double>(), tokens(0) / (tokens(0) + tokens(1)));
+  const auto words =
+      run(folder, "data inspect data/tiny data/more --tokenizer tokenizer --documents 1");
+  EXPECT_TRUE(contains(words.out, "=== data/more: ")) << words.out;
+  EXPECT_TRUE(contains(words.out, "--- document 0\nthe cat\n")) << words.out;
+}
+
 TEST(Cli, JsonIsOneLine) {
   const ScratchFolder folder;
   make_data(folder);
