@@ -2,6 +2,7 @@
 
 #include <fmt/core.h>
 
+#include <array>
 #include <cmath>
 #include <functional>
 #include <limits>
@@ -92,6 +93,25 @@ MetricsWriter::MetricsWriter(const fs::path& path, std::optional<std::int64_t> r
   write_file_atomic(path, resumes ? lines_until(path, *resume_step) : "");
   out_.open(path, std::ios::app | std::ios::binary);
   if (!out_) throw InputError(fmt::format("cannot write '{}'", path.string()));
+  const auto folder = path.has_parent_path() ? path.parent_path() : fs::path(".");
+  cut_events(folder, resumes ? resume_step : std::nullopt);
+  events_.emplace(folder);
+}
+
+void MetricsWriter::write(const TrainingLine& line) {
+  append(to_json_line(line));
+  const Scalar scalars[] = {{"loss", line.loss},
+                            {"lr", line.lr},
+                            {"grad_norm", line.grad_norm},
+                            {"tokens_per_s", line.tokens_per_s},
+                            {"mfu", line.mfu},
+                            {"memory", double(line.memory_bytes)}};
+  events_->write(line.step, scalars);
+}
+
+void MetricsWriter::write(const EvaluationLine& line) {
+  append(to_json_line(line));
+  events_->write(line.step, std::array{Scalar{"val_loss", line.val_loss}});
 }
 
 void MetricsWriter::append(const std::string& line) {

@@ -1,5 +1,5 @@
 // metrics.jsonl: one JSON object a line, training lines and evaluation lines, appended as they
-// come.
+// come; and the same for TensorBoard in event files beside it.
 #pragma once
 #include <cstdint>
 #include <fstream>
@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/file.h"
+#include "formats/tensorboard.h"
 #include "ops/fields.h"
 
 namespace autarky {
@@ -59,17 +60,19 @@ std::string to_json_line(const EvaluationLine& line);
 class MetricsWriter {
  public:
   // Starts a new file; with `resume_step` goes on after that step instead: lines of later steps,
-  // and a last line that was cut off, are taken away (the file is whole at any time).
+  // and a last line that was cut off, are taken away (the file is whole at any time), and so are
+  // such events; what follows goes to a new event file.
   explicit MetricsWriter(const fs::path& path, std::optional<std::int64_t> resume_step = {});
 
-  void write(const TrainingLine& line) { append(to_json_line(line)); }
-  void write(const EvaluationLine& line) { append(to_json_line(line)); }
+  void write(const TrainingLine& line);
+  void write(const EvaluationLine& line);
 
  private:
   void append(const std::string& line);
 
   fs::path path_;
   std::ofstream out_;
+  std::optional<EventWriter> events_;
 };
 
 struct Metrics {
