@@ -45,9 +45,10 @@ void remove_leftovers(const fs::path& folder) {
 }
 
 std::string state_json(const TrainState& state) {
-  const Json json = {{"step", state.step},     {"samples", state.samples},
-                     {"tokens", state.tokens}, {"seed", state.seed},
-                     {"lanes", state.lanes},   {"recipe_hash", state.recipe_hash}};
+  const Json json = {{"step", state.step},         {"samples", state.samples},
+                     {"tokens", state.tokens},     {"seed", state.seed},
+                     {"lanes", state.lanes},       {"recipe_hash", state.recipe_hash},
+                     {"data", to_json(state.data)}};
   return json.dump(2) + "\n";
 }
 

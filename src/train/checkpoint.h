@@ -25,6 +25,7 @@
 #include <vector>
 
 #include "base/file.h"
+#include "data/data_state.h"
 #include "formats/weights.h"
 #include "models/config.h"
 
@@ -38,6 +39,7 @@ struct TrainState {
   std::uint64_t seed = 0;
   std::int64_t lanes = 1;
   std::string recipe_hash;  // of what must not change when resuming
+  DataState data = {};      // whose samples those were
 
   bool operator==(const TrainState&) const = default;
 };

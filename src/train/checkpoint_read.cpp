@@ -150,6 +150,8 @@ TrainState read_train_state(const fs::path& path) {
   state.seed = state_value<std::uint64_t>(json, "seed", file);
   state.lanes = state_value<std::int64_t>(json, "lanes", file);
   state.recipe_hash = state_value<std::string>(json, "recipe_hash", file);
+  if (!json.contains("data")) throw InputError("no usable 'data'").at(file.string()).found("none");
+  state.data = data_state(json["data"], file.string());
   return state;
 }
 

@@ -56,6 +56,16 @@ InputError bad(const fs::path& path, std::string what) {
   return InputError(std::move(what)).at(path.string());
 }
 
+void check_sources(const std::vector<DataSource>& list, const fs::path& path) {
+  for (const auto& source : list) {
+    if (source.prefix.empty()) throw bad(path, "a source of data has no prefix");
+    if (source.weight.has_value() != list.front().weight.has_value())
+      throw bad(path, fmt::format("'{}' and '{}' differ in having a weight", list.front().prefix,
+                                  source.prefix))
+          .hint("Give all sources of a list a weight, or none.");
+  }
+}
+
 void check_model_and_data(const Recipe& r, const fs::path& path) {
   if (!r.model.preset.empty() && !r.model.config.empty())
     throw bad(path, "model.preset and model.config are both given")
@@ -64,14 +74,19 @@ void check_model_and_data(const Recipe& r, const fs::path& path) {
     throw bad(path, "no model is given").wanted("model.preset, model.config or model.init_from");
   if (r.data.train.empty())
     throw bad(path, "data.train is empty").hint("List the prefixes that `data build` made.");
-  for (const auto* list : {&r.data.train, &r.data.validation})
-    for (const auto& source : *list) {
-      if (source.prefix.empty()) throw bad(path, "a source of data has no prefix");
-      if (source.weight.has_value() != list->front().weight.has_value())
-        throw bad(path, fmt::format("'{}' and '{}' differ in having a weight", list->front().prefix,
-                                    source.prefix))
-            .hint("Give all sources of a list a weight, or none.");
-    }
+  check_sources(r.data.train, path);
+  check_sources(r.data.validation, path);
+  std::int64_t before = 1;
+  for (const auto& phase : r.data.phases) {
+    if (phase.from_step <= before)
+      throw bad(path, "the phases of data.phases do not rise")
+          .found(fmt::format("from_step {} after {}", phase.from_step, before))
+          .wanted("each above the one before it, the first 2 or more");
+    if (phase.train.empty())
+      throw bad(path, fmt::format("the phase from step {} has no train", phase.from_step));
+    check_sources(phase.train, path);
+    before = phase.from_step;
+  }
 }
 
 void check_batch(const Recipe& r, const fs::path& path) {
@@ -136,6 +151,13 @@ void emit(YAML::Emitter& out, const T& value) {
 }
 
 }  // namespace
+
+const std::vector<DataSource>& DataSection::train_at(std::int64_t step) const {
+  const auto* found = &train;
+  for (const auto& phase : phases)
+    if (phase.from_step <= step) found = &phase.train;
+  return *found;
+}
 
 Recipe load_recipe(const fs::path& path, const std::vector<std::string>& overrides) {
   Recipe recipe;

@@ -41,13 +41,29 @@ struct DataSource {
   bool operator==(const DataSource&) const = default;
 };
 
+// Another blend from a step on.
+struct DataPhase {
+  std::int64_t from_step = 0;  // the first step that it feeds
+  std::vector<DataSource> train;
+
+  static constexpr auto keys() {
+    using S = DataPhase;
+    return std::tuple{key("from_step", &S::from_step, between(2, 1e12)), key("train", &S::train)};
+  }
+  bool operator==(const DataPhase&) const = default;
+};
+
 struct DataSection {
   std::vector<DataSource> train, validation;  // validation may be empty
+  std::vector<DataPhase> phases;              // by rising step
 
   static constexpr auto keys() {
     using S = DataSection;
-    return std::tuple{key("train", &S::train), key("validation", &S::validation)};
+    return std::tuple{key("train", &S::train), key("validation", &S::validation),
+                      key("phases", &S::phases)};
   }
+  // What feeds a step, from 1.
+  const std::vector<DataSource>& train_at(std::int64_t step) const;
   bool operator==(const DataSection&) const = default;
 };
 

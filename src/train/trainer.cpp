@@ -67,6 +67,7 @@ Trainer::~Trainer() = default;
 // change.
 std::string Trainer::recipe_hash() const {
   Recipe r = recipe_;
+  r.data = {};  // the data's state is kept with it
   r.logging = {};
   r.checkpoint = {};
   r.train.steps = 1;
@@ -85,6 +86,7 @@ void Trainer::start(Run& run, bool resume, const TrainHooks& hooks) {
         .at("data.train")
         .hint("Build it: autarky data build --help");
   run.data.emplace(train, samples);
+  for (const auto& phase : recipe_.data.phases) run.data->open(prefixes(phase.train));
   if (!validation.empty()) run.validation.emplace(validation, samples);
   if (!plan_.fits())
     throw InputError("the run does not fit in memory")
@@ -135,7 +137,8 @@ void Trainer::restore(Run& run, const TrainHooks& hooks) {
     throw InputError("the recipe is not the one the run was started with")
         .at(found.path->string())
         .hint(
-            "Only steps, schedule, evaluation, checkpoints and logging may change; the run's own "
+            "Only data, steps, schedule, evaluation, checkpoints and logging may change; the run's "
+            "own "
             "recipe is recipe.yaml "
             "in its folder");
   run.state = load_checkpoint(*found.path, plan_.model,
@@ -144,12 +147,28 @@ void Trainer::restore(Run& run, const TrainHooks& hooks) {
                                 const auto to = values_of(run.engine->parameter(spec, layer), part);
                                 std::copy(values.begin(), values.end(), to.begin());
                               });
+  restore_data(run);
   run.saved_step = run.state.step;
   hooks.note(fmt::format("resumed after step {} from {}", run.state.step, found.path->string()));
 }
 
+void Trainer::restore_data(Run& run) {
+  const auto& d = recipe_.data;
+  if (run.state.data.samples() != run.state.samples)
+    throw InputError("the checkpoint's counts of data do not add up")
+        .at(checkpoints().string())
+        .found(fmt::format("{} samples of the sources", run.state.data.samples()))
+        .wanted(fmt::format("{}", run.state.samples));
+  const SampleOptions samples{recipe_.train.seq_length, plan_.model.vocab,
+                              std::uint64_t(recipe_.train.seed)};
+  run.data.emplace(prefixes(d.train_at(run.state.step + 1)), samples, run.state.data);
+  run.data->open(prefixes(d.train));
+  for (const auto& phase : d.phases) run.data->open(prefixes(phase.train));
+}
+
 void Trainer::save(Run& run) {
   if (run.saved_step == run.state.step) return;
+  run.state.data = run.data->state(run.state.samples);
   const StateSource live = [&engine = *run.engine](StatePart part, const ParameterSpec& spec,
                                                    std::int64_t layer, std::span<float> values) {
     const auto from = values_of(engine.parameter(spec, layer), part);
@@ -184,6 +203,8 @@ double Trainer::evaluate(Run& run) {
 
 void Trainer::one_step(Run& run, const TrainHooks& hooks) {
   const auto batch = recipe_.train.micro_batch_size;
+  if (run.data->change(run.state.samples, prefixes(recipe_.data.train_at(run.state.step + 1))))
+    hooks.note(fmt::format("another blend of data from step {} on", run.state.step + 1));
   for (auto& b : run.batches) {
     run.data->read(run.state.samples, batch, b);
     run.state.samples += batch;

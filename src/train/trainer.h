@@ -71,6 +71,7 @@ class Trainer {
   fs::path checkpoints() const { return fs::path(recipe_.logging.run_dir) / "checkpoints"; }
   void start(Run& run, bool resume, const TrainHooks& hooks);
   void restore(Run& run, const TrainHooks& hooks);
+  void restore_data(Run& run);
   void one_step(Run& run, const TrainHooks& hooks);
   double evaluate(Run& run);
   void save(Run& run);

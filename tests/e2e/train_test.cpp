@@ -175,6 +175,47 @@ TEST_F(Train, AFinishedRunStaysFinished) {
   EXPECT_TRUE(final_bytes(folder_, "run") == bytes);
 }
 
+std::map<std::string, std::int64_t> samples_of(const ScratchFolder& folder,
+                                               const std::string& run_dir) {
+  const auto state = nlohmann::json::parse(
+      content_of(folder / (run_dir + "/checkpoints/latest/train_state.json")));
+  std::map<std::string, std::int64_t> samples;
+  for (const auto& source : state["data"]["sources"]) {
+    samples[source["prefix"]] = source["samples"];
+    EXPECT_EQ(source["tokens"], source["samples"].get<std::int64_t>() * 32);
+  }
+  return samples;
+}
+
+TEST_F(Train, ABlendThatChangesGivesTheSameBytesWhetherPlannedOrNot) {
+  const std::string first =
+                        "--data.train='[{prefix: data/all, weight: 3}, {prefix: data/t_train, "
+                        "weight: 1}]' ",
+                    second =
+                        "[{prefix: data/t_train, weight: 1}, {prefix: data/t_validation, "
+                        "weight: 1}]",
+                    phases = "--data.phases='[{from_step: 6, train: " + second + "}]' ";
+  ASSERT_EQ(train(folder_, "planned", first + phases + "--train.steps=12").code, 0);
+  EXPECT_EQ(samples_of(folder_, "planned"),
+            (std::map<std::string, std::int64_t>{
+                {"data/all", 30}, {"data/t_train", 10 + 28}, {"data/t_validation", 28}}));
+  for (const char* stop : {"3", "5", "9"}) {
+    const std::string name = std::string("stopped") + stop;
+    ASSERT_EQ(train(folder_, name, first + phases + "--train.steps=" + stop).code, 0);
+    const auto rest = train(folder_, name, first + phases + "--train.steps=12 --resume");
+    ASSERT_EQ(rest.code, 0) << rest.err;
+    EXPECT_TRUE(final_bytes(folder_, name) == final_bytes(folder_, "planned")) << stop;
+    EXPECT_EQ(samples_of(folder_, name), samples_of(folder_, "planned"));
+  }
+  ASSERT_EQ(train(folder_, "decided", first + "--train.steps=5").code, 0);
+  const auto rest =
+      train(folder_, "decided", "--data.train='" + second + "' --train.steps=12 --resume");
+  ASSERT_EQ(rest.code, 0) << rest.err;
+  EXPECT_TRUE(contains(rest.err, "another blend of data from step 6 on")) << rest.err;
+  EXPECT_TRUE(final_bytes(folder_, "decided") == final_bytes(folder_, "planned"));
+  EXPECT_EQ(samples_of(folder_, "decided"), samples_of(folder_, "planned"));
+}
+
 TEST_F(Train, TwoRunsInOneFolderAreRefused) {
   Running first(folder_, train_arguments("run", "--train.steps=100000"));
   ASSERT_TRUE(first.wait_for_lines("run", 0));
@@ -244,6 +285,9 @@ TEST_F(Train, WrongRecipesAreNamedAndLeaveNothing) {
   ASSERT_EQ(run(folder_, "tokenizer train --input text.txt --vocab-size 600 --out large").code, 0);
   expect_refused("run", "--train.stepz=3", {"train.stepz", "'train.steps'"});
   expect_refused("run", "--data.train='[nothing]'", {"nothing.idx"});
+  expect_refused("run", "--data.phases='[{from_step: 3, train: [nothing]}]'", {"nothing.idx"});
+  expect_refused("run", "--data.phases='[{train: [data/all]}]'", {"from_step 0 after 1"});
+  expect_refused("run", "--data.phases='[{from_step: 3}]'", {"from step 3 has no train"});
   expect_refused("run", "--tokenizer=large", {"large", "600", "512"});
   expect_refused("run", "--tokenizer=nowhere", {"nowhere"});
   expect_refused("run", "--train.seq_length=65", {"train.seq_length", "65", "64"});

@@ -56,7 +56,13 @@ StateSource state_of(std::int64_t step) {
 }
 
 TrainState at_step(std::int64_t step) {
-  return {step, step * 16, step * 16 * 128, 0xfedcba9876543210u, 4, "0123456789abcdef"};
+  return {step,
+          step * 16,
+          step * 16 * 128,
+          0xfedcba9876543210u,
+          4,
+          "0123456789abcdef",
+          {step, {{"data/a", "00ff", 0.5, step, step * 16, step * 16 * 128, 0.25}}}};
 }
 
 Values wanted(const ModelConfig& config, std::int64_t step) {
@@ -275,6 +281,9 @@ TEST(Checkpoint, AnUnusableTrainStateIsNamed) {
   folder.write("train_state.json", R"({"step": 1, "samples": -2})");
   const auto error = input_error_of([&] { read_train_state(folder.path()); });
   EXPECT_TRUE(contains(error, "'samples'") && contains(error, "found -2")) << error;
+  folder.write("train_state.json", R"({"step": 1, "samples": 2, "tokens": 3, "seed": 4, "lanes": 1,
+                                       "recipe_hash": "00"})");
+  EXPECT_TRUE(contains(input_error_of([&] { read_train_state(folder.path()); }), "'data'"));
 }
 
 TEST(Checkpoint, LeftoversOfACrashAreRemovedAtTheStart) {
