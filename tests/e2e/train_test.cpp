@@ -190,7 +190,7 @@ std::map<std::string, std::int64_t> samples_of(const ScratchFolder& folder,
 TEST_F(Train, ABlendThatChangesGivesTheSameBytesWhetherPlannedOrNot) {
   const std::string first =
                         "--data.train='[{prefix: data/all, weight: 3}, {prefix: data/t_train, "
-                        "weight: 1}]' ",
+                        "weight: 1}]' --schedule.kind=constant ",
                     second =
                         "[{prefix: data/t_train, weight: 1}, {prefix: data/t_validation, "
                         "weight: 1}]",
@@ -209,7 +209,8 @@ TEST_F(Train, ABlendThatChangesGivesTheSameBytesWhetherPlannedOrNot) {
   }
   ASSERT_EQ(train(folder_, "decided", first + "--train.steps=5").code, 0);
   const auto rest =
-      train(folder_, "decided", "--data.train='" + second + "' --train.steps=12 --resume");
+      train(folder_, "decided",
+            "--data.train='" + second + "' --schedule.kind=constant --train.steps=12 --resume");
   ASSERT_EQ(rest.code, 0) << rest.err;
   EXPECT_TRUE(contains(rest.err, "another blend of data from step 6 on")) << rest.err;
   EXPECT_TRUE(final_bytes(folder_, "decided") == final_bytes(folder_, "planned"));

@@ -110,8 +110,7 @@ TEST_F(MetricsTest, DamagedLinesAreRefusedWithTheirNumber) {
       read_metrics(path_);
       ADD_FAILURE() << bad;
     } catch (const InputError& e) {
-      EXPECT_NE(std::string(e.what()).find("metrics.jsonl:2"), std::string::npos)
-          << e.what();
+      EXPECT_NE(std::string(e.what()).find("metrics.jsonl:2"), std::string::npos) << e.what();
     }
   }
   put("{\"loss\":1}\n");
