@@ -3,7 +3,8 @@
 types.gguf has a key of every kind and a tensor of every type that is read; types.safetensors has
 these tensors as the package dequantises them, and `source`, which they were quantised from.
 FAMILY.gguf are the models of ../models with the names that the package maps them to and query and
-key rows in llama.cpp's order; FAMILY.vocab.gguf are the tokenizers of ../text.
+key rows in llama.cpp's order; FAMILY.vocab.gguf are the tokenizers of ../text
+(needs sentencepiece==0.2.* too).
 Run: python make_gguf_golden.py
 """
 import json
@@ -12,6 +13,7 @@ import struct
 
 import gguf
 import numpy as np
+import sentencepiece
 from gguf import GGMLQuantizationType as Q
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -160,6 +162,33 @@ def vocab(family, pre):
     write(w)
 
 
+def sentencepiece_vocab(family):
+    path = os.path.join(HERE, "..", "text", family, "tokenizer.model")
+    model = sentencepiece.SentencePieceProcessor(model_file=path)
+    w = gguf.GGUFWriter(os.path.join(HERE, family + ".vocab.gguf"), "llama")
+    kinds = []
+    for i in range(model.vocab_size()):
+        kind = gguf.TokenType.NORMAL
+        if model.is_unknown(i):
+            kind = gguf.TokenType.UNKNOWN
+        elif model.is_control(i):
+            kind = gguf.TokenType.CONTROL
+        elif model.is_byte(i):
+            kind = gguf.TokenType.BYTE
+        elif model.id_to_piece(i) == "<|tool|>":
+            kind = gguf.TokenType.USER_DEFINED
+        kinds.append(kind)
+    w.add_tokenizer_model("llama")
+    w.add_tokenizer_pre("default")
+    w.add_token_list([model.id_to_piece(i) for i in range(model.vocab_size())])
+    w.add_token_scores([model.get_score(i) for i in range(model.vocab_size())])
+    w.add_token_types(kinds)
+    w.add_bos_token_id(model.bos_id())
+    w.add_eos_token_id(model.eos_id())
+    w.add_unk_token_id(model.unk_id())
+    write(w)
+
+
 types()
 model("llama", gguf.MODEL_ARCH.LLAMA)
 model("qwen2", gguf.MODEL_ARCH.QWEN2)
@@ -167,3 +196,5 @@ model("gpt2", gguf.MODEL_ARCH.GPT2)
 vocab("gpt2", "gpt-2")
 vocab("llama3", "llama-bpe")
 vocab("qwen2", "qwen2")
+vocab("smollm2", "smollm")
+sentencepiece_vocab("sp_bpe")
