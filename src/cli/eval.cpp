@@ -60,7 +60,7 @@ void run_eval(Command& command) {
   std::string folder, dtype;
   std::vector<std::string> data;
   std::int32_t seq = 0;
-  command.add("--model", folder, "Folder with config.json, safetensors and tokenizer",
+  command.add("--model", folder, "Folder with config.json, safetensors and tokenizer, or .gguf",
               Need::required);
   TextArguments text;
   command.add("--data", data, std::string(kTextInputs) + "; or prefixes of token files",

@@ -10,6 +10,7 @@
 #include "cli/model_options.h"
 #include "cli/output.h"
 #include "cli/verbs.h"
+#include "formats/model_files.h"
 #include "serve/generate.h"
 
 namespace autarky::cli {
@@ -23,7 +24,7 @@ struct Options {
 };
 
 bool parse(Command& command, Options& o) {
-  command.add("--model", o.model, "Folder with config.json, safetensors and tokenizer",
+  command.add("--model", o.model, "Folder with config.json, safetensors and tokenizer, or .gguf",
               Need::required);
   command.add("--prompt", o.prompt, "The text to go on from", Need::required);
   command.add("--max-new-tokens", o.max_new_tokens,
@@ -75,7 +76,7 @@ void run_generate(Command& command) {
   Options o;
   if (!parse(command, o)) return;
   const auto backend = make_cpu_backend();
-  const Tokenizer tokenizer = Tokenizer::load(o.model);
+  const Tokenizer tokenizer = load_tokenizer(o.model);
   const auto prompt = tokenizer.encode(o.prompt, true, true);
   const auto length = std::int64_t(prompt.size());
   ServedModel model(o.model, serve_options(o, length), *backend);

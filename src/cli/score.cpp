@@ -37,7 +37,8 @@ std::vector<std::int32_t> parse_tokens(const std::string& text) {
 
 void run_score(Command& command) {
   std::string folder, tokens, dtype;
-  command.add("--model", folder, "Folder with config.json and safetensors", Need::required);
+  command.add("--model", folder, "Folder with config.json and safetensors, or .gguf",
+              Need::required);
   command.add("--tokens", tokens, "Token ids: 1,2,3", Need::required);
   add_dtype(command, dtype);
   if (!command.parse()) return;

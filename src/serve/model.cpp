@@ -12,7 +12,7 @@
 #include "base/process.h"
 #include "base/words.h"
 #include "comm/local/local_comm.h"
-#include "formats/weights.h"
+#include "formats/model_files.h"
 #include "models/decoder.h"
 #include "passes/compile.h"
 
@@ -20,12 +20,6 @@ namespace autarky {
 namespace {
 
 constexpr std::int64_t kChunk = 64;  // prompt tokens at a time
-
-DType weights_dtype(const SafetensorsReader& weights) {
-  for (const auto& [name, t] : weights.tensors())
-    if (t.dtype == DType::bf16) return DType::bf16;
-  return DType::f32;
-}
 
 void put(const Session& session, const std::string& name, std::span<const std::int32_t> values) {
   if (!session.has(name)) return;
@@ -50,13 +44,13 @@ void write_frequencies(const Session& session, const ModelConfig& c, std::int64_
 ServedModel::ServedModel(const fs::path& folder, const ServeOptions& options,
                          const Backend& backend)
     : folder_(folder),
-      config_(parse_config(read_json(folder / "config.json"), (folder / "config.json").string())),
+      config_(read_model_config(folder)),
       capacity_(options.capacity),
       backend_(backend),
       comm_(single_rank()) {
-  const SafetensorsReader weights(folder);
-  dtype_ = options.dtype.value_or(weights_dtype(weights));
-  if (fs::exists(folder / "tokenizer.json")) tokenizer_.emplace(Tokenizer::load(folder));
+  const ModelFiles files(folder);
+  dtype_ = options.dtype.value_or(files.dtype() == DType::bf16 ? DType::bf16 : DType::f32);
+  if (auto spec = files.tokenizer()) tokenizer_.emplace(std::move(*spec), folder.string());
   if (options.least_capacity > 0 && options.least_capacity <= config_.max_positions)
     capacity_ = std::min(capacity_, config_.max_positions);
   if (capacity_ > config_.max_positions)
@@ -67,10 +61,9 @@ ServedModel::ServedModel(const fs::path& folder, const ServeOptions& options,
         .hint("Shorten the prompt or ask for fewer new tokens");
   one_ = decoding(1, true);
   if (capacity_ > 0) chunk_ = decoding(kChunk, false);
-  load_weights(weights, config_,
-               [&](const ParameterSpec& spec, std::int64_t layer, std::span<const float> values) {
-                 write_parameter(one_->buffer(buffer_name(spec, layer)), values);
-               });
+  files.load([&](const ParameterSpec& spec, std::int64_t layer, std::span<const float> values) {
+    write_parameter(one_->buffer(buffer_name(spec, layer)), values);
+  });
   write_frequencies(*one_, config_, std::max(capacity_, std::int64_t(1)));
 }
 
@@ -78,7 +71,7 @@ ServedModel::~ServedModel() = default;
 
 const Tokenizer& ServedModel::tokenizer() const {
   if (!tokenizer_)
-    throw InputError("the model has no tokenizer.json")
+    throw InputError("the model has no tokenizer")
         .at(folder_.string())
         .hint("Copy the tokenizer's files beside config.json");
   return *tokenizer_;

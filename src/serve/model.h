@@ -22,8 +22,8 @@ struct ServeOptions {
 
 class ServedModel {
  public:
-  // A folder with config.json and safetensors; tokenizer files are optional. InputError where
-  // something is missing or does not fit, or where memory would not suffice.
+  // A folder with config.json and safetensors, or a .gguf file; a tokenizer is optional. InputError
+  // where something is missing or does not fit, or where memory would not suffice.
   ServedModel(const fs::path& folder, const ServeOptions& options, const Backend& backend);
   ~ServedModel();
 

@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "base/process.h"
 #include "base/words.h"
+#include "formats/model_files.h"
 #include "models/flops.h"
 #include "models/parameters.h"
 #include "models/presets.h"
@@ -20,9 +21,8 @@ namespace {
 
 ModelConfig model_of(const ModelSection& section) {
   if (!section.preset.empty()) return preset_config(section.preset);
-  const fs::path path = section.config.empty() ? fs::path(section.init_from) / "config.json"
-                                               : fs::path(section.config);
-  return parse_config(read_json(path), path.string());
+  if (section.config.empty()) return read_model_config(section.init_from);
+  return parse_config(read_json(section.config), section.config);
 }
 
 void check_parallel(const ParallelSection& p) {

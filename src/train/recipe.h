@@ -18,7 +18,7 @@ namespace autarky {
 struct ModelSection {
   std::string preset;     // a name of models/presets.h, or
   std::string config;     // a config.json, or
-  std::string init_from;  // a folder with config.json and weights to start from
+  std::string init_from;  // a folder with config.json and weights, or a .gguf file
 
   static constexpr auto keys() {
     using S = ModelSection;

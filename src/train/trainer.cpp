@@ -12,6 +12,7 @@
 #include "base/process.h"
 #include "base/words.h"
 #include "comm/local/local_comm.h"
+#include "formats/model_files.h"
 #include "train/lr_schedule.h"
 #include "train/run_lock.h"
 #include "train/trace.h"
@@ -110,11 +111,12 @@ void Trainer::start(Run& run, bool resume, const TrainHooks& hooks) {
   if (used) restore(run, hooks);
   else if (recipe_.model.init_from.empty()) run.engine->initialize(run.state.seed);
   else
-    load_weights(SafetensorsReader(recipe_.model.init_from), plan_.model,
-                 [&](const ParameterSpec& spec, std::int64_t layer, std::span<const float> values) {
-                   std::copy(values.begin(), values.end(),
-                             run.engine->parameter(spec, layer).master.begin());
-                 });
+    load_model_weights(
+        recipe_.model.init_from, plan_.model,
+        [&](const ParameterSpec& spec, std::int64_t layer, std::span<const float> values) {
+          std::copy(values.begin(), values.end(),
+                    run.engine->parameter(spec, layer).master.begin());
+        });
   run.engine->refresh_copies();
   if (recipe_.logging.trace) run.engine->session().record(&run.timeline);
   run.metrics.emplace(folder / "metrics.jsonl",
