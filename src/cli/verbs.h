@@ -13,6 +13,7 @@ void run_train(Command& command);
 void run_generate(Command& command);
 void run_eval(Command& command);
 void run_score(Command& command);
+void run_convert(Command& command);
 void run_bench_train(Command& command);
 
 }  // namespace autarky::cli
