@@ -39,7 +39,7 @@ bool parse(Command& command, Options& options) {
 TextEncoder text_encoder(const Tokenizer& tokenizer, const fs::path& folder) {
   return {[&tokenizer](std::string_view text) { return tokenizer.encode(text, false); },
           tokenizer.vocab_size(), tokenizer.eos_id(),
-          hex64(xxh3(MappedFile(folder / "tokenizer.json").text()))};
+          hex64(xxh3(MappedFile(Tokenizer::file_in(folder)).text()))};
 }
 
 Json to_json(const SplitCounts& split) {

@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "text/splitter.h"
 #include "text/utf8.h"
+#include "text/word_cutter.h"
 
 namespace autarky {
 namespace {

@@ -213,10 +213,13 @@ Tokenizer::~Tokenizer() = default;
 Tokenizer::Tokenizer(Tokenizer&&) noexcept = default;
 Tokenizer& Tokenizer::operator=(Tokenizer&&) noexcept = default;
 
+fs::path Tokenizer::file_in(const fs::path& path) {
+  for (const char* name : {"tokenizer.json", "tokenizer.model"})
+    if (fs::exists(path / name)) return path / name;
+  return path;
+}
 Tokenizer Tokenizer::load(const fs::path& path) {
-  const fs::path json = path / "tokenizer.json", model = path / "tokenizer.model";
-  const fs::path& file = fs::exists(json) ? json : fs::exists(model) ? model : path;
-  return Tokenizer(read_tokenizer_spec(path), file.string());
+  return Tokenizer(read_tokenizer_spec(path), file_in(path).string());
 }
 void Tokenizer::save(const fs::path& dir) const { write_tokenizer_spec(state_->spec, dir); }
 

@@ -24,6 +24,8 @@ class Tokenizer {
 
   // Reads a folder in the format of Hugging Face (read_tokenizer_spec), or a .model file.
   static Tokenizer load(const fs::path& path);
+  // The file of a folder that load reads the vocabulary from; `path` itself where it is a file.
+  static fs::path file_in(const fs::path& path);
   // Writes such a folder; transformers loads it (PreTrainedTokenizerFast) and gives the same ids.
   void save(const fs::path& dir) const;
 

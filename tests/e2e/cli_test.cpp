@@ -155,6 +155,19 @@ TEST(Cli, TextBecomesTokensAndTextAgain) {
   EXPECT_TRUE(contains(words.out, "\xe4\xbd\xa0\xe5\xa5\xbd")) << words.out;
 }
 
+TEST(Cli, ASentencePieceModelIsATokenizer) {
+  const ScratchFolder folder;
+  folder.write("text.txt", "the cat sat on the mat");
+  fs::create_directories(folder / "sp");
+  fs::copy(fs::path(AUTARKY_SOURCE_DIR) / "tests/golden/text/sp_bpe/tokenizer.model",
+           folder / "sp");
+  const auto built = run(folder, "data build --input text.txt --tokenizer sp --out t --no-eos");
+  ASSERT_EQ(built.code, 0) << built.err;
+  const auto shown = run(folder, "data inspect t --tokenizer sp --documents 1 --json");
+  ASSERT_EQ(shown.code, 0) << shown.err;
+  EXPECT_TRUE(contains(shown.out, "the cat sat on the mat")) << shown.out;
+}
+
 TEST(Cli, InspectShowsTheSharesOfSeveralSources) {
   const ScratchFolder folder;
   make_data(folder);
