@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "base/error.h"
-#include "tensorboard.pb.h"
+#include "base/protobuf_wire.h"
 
 namespace autarky {
 namespace {
@@ -21,6 +21,9 @@ namespace {
 static_assert(std::endian::native == std::endian::little, "records are little-endian");
 
 constexpr std::string_view kStart = "events.out.tfevents.", kEnd = ".autarky";
+// Field numbers of Event, Summary and Summary.Value in tensorflow's event.proto and summary.proto.
+constexpr std::uint32_t kWallTime = 1, kStep = 2, kFileVersion = 3, kSummary = 5;
+constexpr std::uint32_t kValue = 1, kTag = 1, kSimpleValue = 2;
 constexpr std::size_t kBefore = 12, kAfter = 4;  // bytes of a record around the event
 
 constexpr auto kCrcTable = [] {
@@ -85,6 +88,17 @@ std::string host_name() {
   return host;
 }
 
+ProtobufMessage event_now() { return ProtobufMessage().add(kWallTime, seconds_now()); }
+
+// Nothing where the bytes are no event.
+std::optional<std::int64_t> step_of(std::string_view event) {
+  ProtobufFields fields(event);
+  std::int64_t step = 0;
+  while (const auto field = fields.next())
+    if (field->number == kStep) step = std::int64_t(field->value);
+  return fields.broken ? std::nullopt : std::optional(step);
+}
+
 // The bytes at the front of an event file that are whole records up to a step.
 std::size_t length_until(std::string_view file, std::int64_t last_step) {
   std::size_t length = 0;
@@ -95,8 +109,8 @@ std::size_t length_until(std::string_view file, std::int64_t last_step) {
     if (size > record.size() - kBefore - kAfter || size > INT_MAX) break;
     const auto data = record.substr(kBefore, size);
     if (load<std::uint32_t>(record, kBefore + size) != masked_crc(data)) break;
-    tensorboard::Event event;
-    if (!event.ParseFromArray(data.data(), int(size)) || event.step() > last_step) break;
+    const auto step = step_of(data);
+    if (!step || *step > last_step) break;
     length += kBefore + size + kAfter;
   }
   return length;
@@ -116,22 +130,15 @@ EventWriter::EventWriter(const fs::path& folder)
             fmt::format("{}{:010}.{}{}", kStart, second_of_new_file(folder), host_name(), kEnd)),
       out_(path_, std::ios::binary | std::ios::trunc) {
   if (!out_) throw InputError(fmt::format("cannot write '{}'", path_.string()));
-  tensorboard::Event event;
-  event.set_wall_time(seconds_now());
-  event.set_file_version("brain.Event:2");
-  append(event.SerializeAsString());
+  append(event_now().add(kFileVersion, "brain.Event:2").bytes());
 }
 
 void EventWriter::write(std::int64_t step, std::span<const Scalar> scalars) {
-  tensorboard::Event event;
-  event.set_wall_time(seconds_now());
-  event.set_step(step);
-  for (const auto& scalar : scalars) {
-    auto& value = *event.mutable_summary()->add_value();
-    value.set_tag(scalar.tag);
-    value.set_simple_value(float(scalar.value));
-  }
-  append(event.SerializeAsString());
+  ProtobufMessage summary;
+  for (const auto& scalar : scalars)
+    summary.add(kValue,
+                ProtobufMessage().add(kTag, scalar.tag).add(kSimpleValue, float(scalar.value)));
+  append(event_now().add(kStep, step).add(kSummary, summary).bytes());
 }
 
 void EventWriter::append(std::string_view event) {

@@ -1,7 +1,7 @@
 // Event files that TensorBoard reads: scalars by step. A file is a row of records:
 //   u64   n, little-endian
 //   u32   masked CRC of these 8 bytes
-//   n     an Event (tensorboard.proto)
+//   n     an Event (protobuf)
 //   u32   masked CRC of the event
 // CRC: CRC-32C c (Castagnoli); masked: (c >> 15 | c << 17) + 0xa282ead8.
 #pragma once

@@ -8,71 +8,14 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/protobuf_wire.h"
 #include "text/tokenizer_spec.h"
 
 namespace autarky {
 namespace {
 
-// Field numbers of ModelProto and NormalizerSpec in sentencepiece_model.proto.
+// ProtobufField numbers of ModelProto and NormalizerSpec in sentencepiece_model.proto.
 constexpr std::uint32_t kPieces = 1, kNormalizer = 3, kDenormalizer = 5, kCharsmap = 2;
-
-struct Field {
-  std::uint32_t number = 0;
-  std::string_view bytes;  // of length-delimited fields, else empty
-};
-
-// Fields of a protobuf message in order; `broken` where it ends early.
-class Fields {
- public:
-  explicit Fields(std::string_view message) : rest_(message) {}
-  bool broken = false;
-
-  std::optional<Field> next() {
-    if (rest_.empty()) return std::nullopt;
-    const std::uint64_t key = varint();
-    Field field{std::uint32_t(key >> 3), {}};
-    switch (key & 7) {
-      case 0:
-        varint();
-        break;
-      case 1:
-        take(8);
-        break;
-      case 2:
-        field.bytes = take(varint());
-        break;
-      case 5:
-        take(4);
-        break;
-      default:
-        broken = true;
-    }
-    if (broken) return std::nullopt;
-    return field;
-  }
-
- private:
-  std::uint64_t varint() {
-    std::uint64_t value = 0;
-    for (int shift = 0; shift < 64 && !rest_.empty(); shift += 7) {
-      const auto byte = static_cast<unsigned char>(rest_.front());
-      rest_.remove_prefix(1);
-      value |= std::uint64_t(byte & 0x7F) << shift;
-      if (byte < 0x80) return value;
-    }
-    broken = true;
-    return 0;
-  }
-  std::string_view take(std::uint64_t n) {
-    broken |= n > rest_.size();
-    if (broken) return {};
-    const std::string_view bytes = rest_.substr(0, n);
-    rest_.remove_prefix(n);
-    return bytes;
-  }
-
-  std::string_view rest_;
-};
 
 // A unit of a double-array trie (Darts-clone): from unit i, byte b leads to i ^ offset ^ b, and the
 // value of a node that is an end is at i ^ offset.
@@ -115,12 +58,12 @@ void check_sentencepiece_model(std::string_view model, std::string_view where) {
         .hint("The file may be truncated: copy it again.");
   };
   std::int32_t pieces = 0;
-  Fields fields(model);
+  ProtobufFields fields(model);
   while (const auto field = fields.next()) {
     if (field->number == kPieces && ++pieces > TokenizerSpec::kMaxVocab)
       throw refuse(fmt::format("more than {} pieces", TokenizerSpec::kMaxVocab));
     if (field->number != kNormalizer && field->number != kDenormalizer) continue;
-    Fields inner(field->bytes);
+    ProtobufFields inner(field->bytes);
     while (const auto part = inner.next())
       if (part->number == kCharsmap && !charsmap_is_closed(part->bytes))
         throw refuse("a table of its normalizer that leads outside of itself");
