@@ -78,6 +78,7 @@ ChipModel local_chip(const Backend& backend, DType dtype, bool fresh) {
     if (auto chip = read_sheet(path);
         chip && cpu::measure_f32_peak(1) < kBusy * chip->peak(DType::f32))
       return *chip;
+  if (!fresh) log_info("measuring this machine for predictions; takes seconds, and is kept");
   const ChipModel chip = calibrate(backend, dtype);
   try {
     fs::create_directories(path.parent_path());
