@@ -14,6 +14,7 @@
 #include "ops/exact_sum.h"
 #include "ops/fill.h"
 #include "ops/gates.h"
+#include "ops/gelu_erf.h"
 #include "ops/layer_norm.h"
 #include "ops/movement.h"
 #include "ops/rms_norm.h"
@@ -32,9 +33,9 @@ struct OpList {
 using Catalog =
     OpList<Accumulate, AdamW, Add, AddBias, AllGather, AllReduce, AllToAll, Attention,
            AttentionGrad, BiasGrad, CacheAppend, ClipScale, Contract, Embedding, EmbeddingGrad,
-           ExactSum, FillWith, Gelu, GeluGrad, LayerNorm, LayerNormGrad, LinearCrossEntropy,
-           Receive, ReduceScatter, RmsNorm, RmsNormGrad, Rope, Send, SiluGate, SiluGateGrad, Slice,
-           Take, TokenLoss, TokenLossGrad, VocabStats, VocabStatsGrad>;
+           ExactSum, FillWith, Gelu, GeluErf, GeluErfGrad, GeluGrad, LayerNorm, LayerNormGrad,
+           LinearCrossEntropy, Receive, ReduceScatter, RmsNorm, RmsNormGrad, Rope, Send, SiluGate,
+           SiluGateGrad, Slice, Take, TokenLoss, TokenLossGrad, VocabStats, VocabStatsGrad>;
 
 // The operation of that name, or null.
 inline const OpInfo* find_op(std::string_view name) {
