@@ -41,12 +41,13 @@ class StepCompiler {
   }
 
   Program run() {
-    constexpr void (StepCompiler::*kPasses[])() = {
-        &StepCompiler::autodiff,    &StepCompiler::partition_blocks, &StepCompiler::recompute,
-        &StepCompiler::fuse_blocks, &StepCompiler::schedule,         &StepCompiler::memory};
-    for (std::size_t pass = 0; pass <= std::size_t(o_.last_pass); ++pass) {
-      (this->*kPasses[pass])();
-      builder_.end_pass(static_cast<Pass>(pass));
+    int pass = 0;
+    for (const auto run_pass :
+         {&StepCompiler::autodiff, &StepCompiler::partition_blocks, &StepCompiler::recompute,
+          &StepCompiler::fuse_blocks, &StepCompiler::schedule, &StepCompiler::memory}) {
+      if (pass > int(o_.last_pass)) break;
+      (this->*run_pass)();
+      builder_.end_pass(static_cast<Pass>(pass++));
     }
     return builder_.take();
   }
