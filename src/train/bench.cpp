@@ -39,8 +39,8 @@ double peak_of(DType dtype) {
 BenchResult bench_training(const EngineOptions& o, int steps, const Backend& backend, bool profile,
                            const std::function<void(int, double)>& progress) {
   BenchResult r;
-  r.peak_flops_per_s = peak_of(o.dtype);
   r.chip = local_chip(backend, o.dtype, true);
+  r.peak_flops_per_s = r.chip.peak(o.dtype);
   const Program program = compile_engine(o, backend);
   const Simulation predicted = simulate({&program, 1}, r.chip);
   r.predicted_step_s = predicted.step_s;
