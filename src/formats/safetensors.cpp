@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "base/words.h"
+#include "formats/tensor_lookup.h"
 
 namespace autarky {
 namespace {
@@ -234,14 +235,7 @@ void SafetensorsReader::open_index(const fs::path& path) {
 }
 
 const SafetensorsTensor& SafetensorsReader::tensor(const std::string& name) const {
-  if (const auto it = tensors_.find(name); it != tensors_.end()) return it->second;
-  InputError error(fmt::format("there is no tensor '{}'", name));
-  error.at(path_.string());
-  std::vector<std::string> names;
-  for (const auto& entry : tensors_) names.push_back(entry.first);
-  if (const auto nearest = nearest_name(name, names); !nearest.empty())
-    error.hint(fmt::format("the nearest is '{}'", nearest));
-  throw error;
+  return find_tensor(tensors_, name, path_);
 }
 
 }  // namespace autarky
