@@ -84,11 +84,12 @@ std::vector<ProfileRow> profile_rows(const BenchResult& r, double steps) {
     row.cost.flops += n.cost.flops / steps;
     row.cost.bytes += n.cost.bytes / steps;
   }
+  for (const auto& n : r.predicted)
+    if (const auto it = rows.find(n.block + " " + n.op); it != rows.end())
+      it->second.predicted_s = n.seconds;
   std::vector<ProfileRow> sorted;
   for (auto& [name, row] : rows) {
     row.name = name;
-    if (const auto it = r.predicted.find(name); it != r.predicted.end())
-      row.predicted_s = it->second;
     sorted.push_back(row);
   }
   std::sort(sorted.begin(), sorted.end(),
@@ -118,8 +119,14 @@ std::string profile_table(const BenchResult& r, DType dtype, double steps) {
   return text;
 }
 
-Json to_json(const BenchResult& r) {
-  return {{"tokens_per_s", r.tokens_per_s},
+Json to_json(const BenchResult& r, const ModelConfig& m) {
+  return {{"model",
+           {{"layers", m.layers},
+            {"hidden", m.hidden},
+            {"heads", m.heads},
+            {"ffn", m.ffn},
+            {"vocab", m.vocab}}},
+          {"tokens_per_s", r.tokens_per_s},
           {"step_s", r.step_s},
           {"model_flops_per_s", r.model_flops_per_s},
           {"peak_flops_per_s", r.peak_flops_per_s},
@@ -160,7 +167,7 @@ void run_bench_train(Command& command) {
     r = bench_training(options, int(o.steps), *backend, o.profile,
                        [&](int done, double) { progress.update(done, o.steps); });
   }
-  if (command.json()) return print_json(to_json(r));
+  if (command.json()) return print_json(to_json(r, options.model));
   report(r);
   if (o.profile) print(profile_table(r, options.dtype, o.steps));
 }

@@ -38,6 +38,7 @@ struct GradContext {
 struct Cost {
   double flops = 0;  // 2 per multiply-add
   double bytes = 0;  // operands and results, each once
+  bool operator==(const Cost&) const = default;
 };
 
 // Operands of a reference: whole tensors as f64 values, row-major in the types' order of dims.

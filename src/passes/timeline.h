@@ -1,7 +1,10 @@
 // What happened when in one execution of a program, run or simulated.
 #pragma once
+#include <cstdint>
 #include <string>
 #include <vector>
+
+#include "ir/op_info.h"
 
 namespace autarky {
 
@@ -12,5 +15,14 @@ struct TimelineEvent {
   double seconds = 0;
 };
 using Timeline = std::vector<TimelineEvent>;
+
+// Time and count of one kind of node, run or simulated: a row of the per-operation table.
+struct NodeTime {
+  std::string block, op, kernel;
+  double seconds = 0;
+  std::int64_t calls = 0;
+  Cost cost;  // of all calls
+  bool operator==(const NodeTime&) const = default;
+};
 
 }  // namespace autarky

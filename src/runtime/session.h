@@ -17,14 +17,6 @@ namespace autarky {
 // The scratch that a backend's kernels ask for: what the memory pass plans with.
 std::function<std::int64_t(const Node&, Types, Types)> scratch_of(const Backend& backend);
 
-// Time and count of one kind of node, for the per-operation table.
-struct NodeTime {
-  std::string block, op, kernel;
-  double seconds = 0;
-  std::int64_t calls = 0;
-  Cost cost;  // of all calls
-};
-
 class Session {
  public:
   // Memory is allocated here, all of it. `donor`: a session whose static buffers of the same names

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <deque>
+#include <map>
 #include <optional>
+#include <tuple>
 
 #include "base/error.h"
 #include "ops/movement.h"
@@ -28,7 +30,7 @@ class StageClock {
  public:
   StageClock(const Program& p, const ChipModel& chip)
       : p_(p), chip_(chip), ready_(p.buffers.size(), 0) {
-    for (const auto& block : p.blocks) durations_.push_back(node_durations(block.graph));
+    for (const auto& block : p.blocks) nodes_.push_back(node_times(block.graph));
   }
 
   bool done() const { return next_ == p_.calls.size(); }
@@ -63,26 +65,40 @@ class StageClock {
 
   bool with_timeline = false;
   Timeline timeline;
-  std::map<std::string, double> op_seconds;
+  std::map<std::pair<std::string, std::string>, NodeTime> ops;  // by block and operation
   std::map<std::string, double> busy;
 
  private:
-  std::vector<double> node_durations(const Graph& graph) const {
+  struct NodeTimes {
     std::vector<double> seconds;
+    std::vector<Cost> costs;
+  };
+
+  NodeTimes node_times(const Graph& graph) const {
+    NodeTimes times;
     for (const auto& node : graph.nodes) {
       std::vector<Type> in, out;
       for (Value v : node.in) in.push_back(local_type(graph.type(v), p_.mesh));
       for (Value v : node.out) out.push_back(local_type(graph.type(v), p_.mesh));
-      seconds.push_back(node_seconds(node, in, out, p_.mesh, chip_));
+      times.seconds.push_back(node_seconds(node, in, out, p_.mesh, chip_));
+      const bool moves = node.op->movement != Movement::none;
+      times.costs.push_back(moves ? Cost{} : node.op->cost(node.attrs, in, out));
     }
-    return seconds;
+    return times;
+  }
+
+  static void add(NodeTime& to, double seconds, const Cost& cost) {
+    to.seconds += seconds;
+    ++to.calls;
+    to.cost.flops += cost.flops;
+    to.cost.bytes += cost.bytes;
   }
 
   void run(const Call& call, const Graph& graph) {
     std::vector<double> ready(graph.values.size(), 0);
     for (std::size_t i = 0; i < graph.inputs.size(); ++i)
       ready[std::size_t(graph.inputs[i].value.id)] = ready_[std::size_t(call.inputs[i])];
-    const auto& seconds = durations_[std::size_t(call.block)];
+    const auto& [seconds, costs] = nodes_[std::size_t(call.block)];
     for (std::size_t n = 0; n < graph.nodes.size(); ++n) {
       const Node& node = graph.nodes[n];
       const std::string queue = queue_name(queue_of(node));
@@ -92,7 +108,7 @@ class StageClock {
       busy[queue] += seconds[n];
       if (with_timeline)
         timeline.push_back({queue, graph.name, std::string(node.op->name), start, seconds[n]});
-      op_seconds[graph.name + " " + std::string(node.op->name)] += seconds[n];
+      add(ops[{graph.name, std::string(node.op->name)}], seconds[n], costs[n]);
       for (Value v : node.out) ready[std::size_t(v.id)] = clock_[queue];
     }
     for (std::size_t i = 0; i < graph.outputs.size(); ++i)
@@ -101,8 +117,8 @@ class StageClock {
 
   const Program& p_;
   const ChipModel& chip_;
-  std::vector<double> ready_;  // by buffer
-  std::vector<std::vector<double>> durations_;
+  std::vector<double> ready_;     // by buffer
+  std::vector<NodeTimes> nodes_;  // by block
   std::map<std::string, double> clock_;
   std::size_t next_ = 0;
 };
@@ -141,7 +157,10 @@ Simulation simulate(std::span<const Program> stages, const ChipModel& chip, bool
     result.memory_bytes = std::max(result.memory_bytes, stages[s].arena_bytes());
   }
   for (const auto& [queue, seconds] : clocks[0].busy) result.queues.push_back({queue, seconds});
-  result.op_s = clocks[0].op_seconds;
+  for (auto& [name, op] : clocks[0].ops) {
+    std::tie(op.block, op.op) = name;
+    result.ops.push_back(std::move(op));
+  }
   result.timeline = std::move(clocks[0].timeline);
   return result;
 }

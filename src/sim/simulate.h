@@ -1,7 +1,6 @@
 // Costs the program that a rank runs: rooflines for operations, alpha-beta for collectives, along
 // the same calls and queues that the runtime follows.
 #pragma once
-#include <map>
 #include <span>
 #include <string>
 #include <vector>
@@ -20,7 +19,7 @@ struct Simulation {
   double step_s = 0;                   // until the last rank has finished
   std::vector<double> stage_s;         // by pipeline stage
   std::vector<SimulatedQueue> queues;  // of stage 0
-  std::map<std::string, double> op_s;  // of stage 0, by "block operation"
+  std::vector<NodeTime> ops;           // of stage 0, by block and operation, without kernels
   std::int64_t memory_bytes = 0;       // the largest arena
   Timeline timeline;                   // of stage 0, if asked for
 };

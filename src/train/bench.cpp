@@ -44,7 +44,7 @@ BenchResult bench_training(const EngineOptions& o, int steps, const Backend& bac
   const Program program = compile_engine(o, backend);
   const Simulation predicted = simulate({&program, 1}, r.chip);
   r.predicted_step_s = predicted.step_s;
-  r.predicted = predicted.op_s;
+  r.predicted = predicted.ops;
   const std::int64_t baseline = resident_bytes();
   const auto comm = single_rank();
   TrainingEngine engine(o, backend, *comm);

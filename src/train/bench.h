@@ -1,7 +1,6 @@
 // A model's training step, timed: what `autarky bench train` prints.
 #pragma once
 #include <functional>
-#include <map>
 #include <string>
 #include <vector>
 
@@ -19,9 +18,9 @@ struct BenchResult {
   std::int64_t memory_bytes = 0;
   double predicted_step_s = 0;
   std::int64_t predicted_memory_bytes = 0;
-  ChipModel chip;                           // this machine as measured just before
-  std::map<std::string, double> predicted;  // seconds of a step by "block operation"
-  std::vector<NodeTime> profile;            // of the timed steps, if asked for
+  ChipModel chip;                   // this machine as measured just before
+  std::vector<NodeTime> predicted;  // of one step
+  std::vector<NodeTime> profile;    // of the timed steps, if asked for
 };
 
 // One step to warm up, then `steps` that are timed, on random tokens.

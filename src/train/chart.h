@@ -47,6 +47,15 @@ struct ChartBar {
 // Horizontal bars, the longest over the whole width.
 std::string draw_bars(const std::vector<ChartBar>& bars);
 
+// Both in seconds; NaN where not known.
+struct ChartFall {
+  std::string name;
+  double predicted = 0, measured = 0;
+};
+// A waterfall: each row's bars begin where those of the row before end, and the last row, `total`,
+// spans their sum.
+std::string draw_waterfall(const std::vector<ChartFall>& rows, const std::string& total);
+
 // At most 2 * buckets points: the least and the greatest of each run of points, in order, and the
 // first and the last point. No more points than that: unchanged.
 std::vector<ChartPoint> downsample(const std::vector<ChartPoint>& points, std::size_t buckets);

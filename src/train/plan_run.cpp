@@ -129,6 +129,8 @@ ReportInfo Trainer::report() const {
                   {"memory bandwidth", fmt::format("{:.1f} GB/s", chip_.bytes_per_s / 1e9)}};
   info.recipe = to_yaml(recipe_);
   info.memory = plan_.memory;
+  info.predicted_step = predicted_step_;
+  info.measured_step = measured_step_;
   return info;
 }
 

@@ -193,6 +193,19 @@ std::string prediction_table(const Summary& s, const ReportInfo& info) {
                   "</table>");
 }
 
+std::string waterfall_card(const ReportInfo& info) {
+  if (info.measured_step.empty()) return "";
+  std::vector<ChartFall> rows;
+  for (std::size_t i = 0; i < info.measured_step.size(); ++i)
+    rows.push_back({.name = info.measured_step[i].name,
+                    .predicted = info.predicted_step.at(i).seconds,
+                    .measured = info.measured_step[i].seconds});
+  return "<h2>Where a step's time goes</h2>\n" +
+         card("From the model's FLOPs to the step",
+              "mean of this session's steps, beside the prediction",
+              draw_waterfall(rows, "a step"));
+}
+
 std::string evaluation_table(const Metrics& metrics) {
   const auto& all = metrics.evaluations;
   const std::size_t first = all.size() > kMostEvaluations ? all.size() - kMostEvaluations : 0;
@@ -240,7 +253,8 @@ void write_report(const fs::path& run_dir, const ReportInfo& info) {
   const Summary summary = summarize(metrics);
   const std::string plan = "<h2>Memory, time and machine</h2>\n<div class=\"grid2\">\n" +
                            memory_bars(info) + prediction_table(summary, info) +
-                           evaluation_table(metrics) + machine_table(info) + "</div>\n";
+                           evaluation_table(metrics) + machine_table(info) + "</div>\n" +
+                           waterfall_card(info);
   const std::string body = header(summary, info) + tiles(summary) + "<h2>Training</h2>\n" +
                            charts(metrics) + samples(info) + plan + recipe(info) +
                            "<footer>Made by autarky. This page needs no network.</footer>\n";

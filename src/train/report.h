@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/file.h"
+#include "sim/waterfall.h"
 
 namespace autarky {
 
@@ -26,6 +27,7 @@ struct ReportInfo {
   std::string recipe;                                        // resolved, as YAML
   std::vector<MemoryKind> memory;                            // the plan; its sum is the prediction
   std::vector<ReportSample> samples;
+  std::vector<WaterfallPart> predicted_step, measured_step;  // of the same names; empty: not known
 };
 
 // Reads run_dir/metrics.jsonl and writes run_dir/report.html. Works from the first step on and

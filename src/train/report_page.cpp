@@ -65,6 +65,12 @@ circle { fill: var(--k); stroke: var(--card); stroke-width: 1.5; }
 .track { background: var(--tint); border-radius: 5px; height: 14px; overflow: hidden; }
 .track i { display: block; height: 100%; background: var(--k); border-radius: 5px;
   min-width: 2px; }
+.fall { display: grid; grid-template-columns: minmax(110px, 290px) 1fr 84px 84px; gap: 12px;
+  align-items: center; padding: 5px 0; font-size: 14px; border-bottom: 1px solid var(--grid); }
+.fall:last-child { border-bottom: 0; font-weight: 600; }
+.fall i { display: block; height: 9px; background: var(--k); border-radius: 3px; min-width: 2px;
+  margin: 2px 0; }
+.fall .value.c0, .fall .value.c1 { color: var(--k); }
 .value { text-align: right; font-variant-numeric: tabular-nums; }
 table { width: 100%; border-collapse: collapse; font-size: 14px; }
 th { text-align: left; font-weight: 500; color: var(--soft); font-size: 12.5px; }
@@ -80,6 +86,7 @@ pre { margin: 10px 0 0; overflow-x: auto; font: 13px/1.5 ui-monospace, SFMono-Re
 summary { cursor: pointer; font-weight: 600; }
 footer { margin-top: 36px; font-size: 13px; color: var(--soft); }
 @media (max-width: 860px) { .grid2 { grid-template-columns: minmax(0, 1fr); }
+  .fall { grid-template-columns: 1fr 84px 84px; } .fall .tracks { grid-column: 1 / -1; grid-row: 2; }
   h1 { font-size: 22px; } .legend { margin-left: 0; } }
 @media print { body { background: #fff; } .card, .tile { break-inside: avoid; } }
 )css";

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <numeric>
 
 #include "base/error.h"
 #include "base/hash.h"
@@ -31,6 +32,16 @@ double median(std::vector<double> values) {
   std::nth_element(values.begin(), values.begin() + std::ptrdiff_t(values.size() / 2),
                    values.end());
   return values[values.size() / 2];
+}
+
+// Of one step, from those of all.
+std::vector<NodeTime> mean_of(std::vector<NodeTime> all, double steps) {
+  for (auto& op : all) {
+    op.seconds /= steps;
+    op.cost.flops /= steps;
+    op.cost.bytes /= steps;
+  }
+  return all;
 }
 
 std::int64_t keep_last(const CheckpointSection& s) {
@@ -118,6 +129,7 @@ void Trainer::start(Run& run, bool resume, const TrainHooks& hooks) {
                     run.engine->parameter(spec, layer).master.begin());
         });
   run.engine->refresh_copies();
+  run.engine->session().set_profiling(true);
   if (recipe_.logging.trace) run.engine->session().record(&run.timeline);
   run.metrics.emplace(folder / "metrics.jsonl",
                       used ? std::optional(run.state.step) : std::nullopt);
@@ -235,6 +247,24 @@ void Trainer::one_step(Run& run, const TrainHooks& hooks) {
   hooks.progress(progress);
 }
 
+void Trainer::write_reports(Run& run) {
+  const fs::path folder = recipe_.logging.run_dir;
+  if (!run.seconds.empty()) {
+    const Program program = compile_engine(engine_options(), backend_);
+    const Simulation predicted = simulate({&program, 1}, chip_, recipe_.logging.trace);
+    const auto parts = [&](std::span<const NodeTime> ops, double step_s) {
+      return waterfall(ops, step_s, plan_.flops_per_step, chip_, recipe_.train.dtype);
+    };
+    predicted_step_ = parts(predicted.ops, predicted.step_s);
+    const double steps = double(run.seconds.size());
+    measured_step_ =
+        parts(mean_of(run.engine->session().profile(), steps),
+              std::accumulate(run.seconds.begin(), run.seconds.end(), 0.0) / steps);
+    if (recipe_.logging.trace) write_trace(folder / "trace.json", run.timeline, predicted.timeline);
+  }
+  write_report(folder, report());
+}
+
 TrainSummary Trainer::run(bool resume, const TrainHooks& hooks) {
   Run run;
   start(run, resume, hooks);
@@ -258,12 +288,7 @@ TrainSummary Trainer::run(bool resume, const TrainHooks& hooks) {
   run.summary.mfu = plan_.peak_flops_per_s > 0 && seconds > 0
                         ? plan_.flops_per_step / seconds / plan_.peak_flops_per_s
                         : 0;
-  if (recipe_.logging.trace && !run.timeline.empty()) {
-    const Program program = compile_engine(engine_options(), backend_);
-    write_trace(fs::path(recipe_.logging.run_dir) / "trace.json", run.timeline,
-                simulate({&program, 1}, chip_, true).timeline);
-  }
-  write_report(recipe_.logging.run_dir, report());
+  write_reports(run);
   return run.summary;
 }
 

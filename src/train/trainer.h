@@ -60,7 +60,7 @@ class Trainer {
   // InputError where the run does not fit, its folder holds another run, or the recipe has changed
   // in what must not change.
   TrainSummary run(bool resume, const TrainHooks& hooks);
-  // What the report shows, samples left out.
+  // What the report shows, samples left out; where the steps' time went after run() only.
   ReportInfo report() const;
 
  private:
@@ -72,6 +72,7 @@ class Trainer {
   void start(Run& run, bool resume, const TrainHooks& hooks);
   void restore(Run& run, const TrainHooks& hooks);
   void restore_data(Run& run);
+  void write_reports(Run& run);  // report.html, and trace.json if asked for
   void one_step(Run& run, const TrainHooks& hooks);
   double evaluate(Run& run);
   void save(Run& run);
@@ -80,6 +81,7 @@ class Trainer {
   const Backend& backend_;
   ChipModel chip_;
   RunPlan plan_;
+  std::vector<WaterfallPart> predicted_step_, measured_step_;  // once steps were run
 };
 
 }  // namespace autarky

@@ -72,6 +72,7 @@ TEST_F(Train, LearnsAndSaysHow) {
   EXPECT_LT(evaluations[2]["val_loss"].get<double>(), evaluations[0]["val_loss"].get<double>());
   const auto report = content_of(folder_ / "run/report.html");
   EXPECT_TRUE(contains(report, "<svg")) << report.size();
+  EXPECT_TRUE(contains(report, "Where a step's time goes"));
 }
 
 TEST_F(Train, LeavesWholeCheckpoints) {

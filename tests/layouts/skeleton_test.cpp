@@ -173,7 +173,7 @@ TEST(Simulator, TakesAParsedProgramForTheOneThatWasPrinted) {
     const auto a = simulate(stages, test_chip()), b = simulate(parsed, test_chip());
     EXPECT_EQ(a.step_s, b.step_s);
     EXPECT_EQ(a.stage_s, b.stage_s);
-    EXPECT_EQ(a.op_s, b.op_s);
+    EXPECT_EQ(a.ops, b.ops);
     EXPECT_EQ(a.memory_bytes, b.memory_bytes);
     ASSERT_EQ(a.queues.size(), b.queues.size());
     for (std::size_t q = 0; q < a.queues.size(); ++q) {

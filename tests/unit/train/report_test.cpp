@@ -48,6 +48,19 @@ TEST(EscapeHtml, MarkupIsTextAndBrokenBytesAreReplaced) {
   EXPECT_EQ(escape_html(std::string_view("\0\x1b", 2)), "\xef\xbf\xbd\xef\xbf\xbd");
 }
 
+TEST_F(ReportTest, TheWaterfallEndsAtTheStepsTimePredictedAndMeasured) {
+  ReportInfo info;
+  EXPECT_EQ(count(report(3, info), "class=\"fall\""), 0);
+  info.predicted_step = {{"ideal", 0.3}, {"attention", 0.1}, {"caches", -0.05}};
+  info.measured_step = {{"ideal", 0.3}, {"attention", 0.15}, {"caches", -0.05}};
+  const std::string html = report(3, info);
+  EXPECT_EQ(count(html, "class=\"fall\""), 4);  // three parts and the step
+  EXPECT_EQ(count(html, "&minus;50 ms"), 2);
+  EXPECT_EQ(count(html, ">350 ms<"), 1);
+  EXPECT_EQ(count(html, ">400 ms<"), 2);  // the other one is the table beside
+  EXPECT_EQ(count(html, "margin-left:66.67%;width:33.33%"), 1);  // 0.3 to 0.45 of 0.45
+}
+
 TEST_F(ReportTest, HoldsTheFiguresTheChartsAndTheSamples) {
   ReportInfo info;
   info.title = "my run";
