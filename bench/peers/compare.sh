@@ -1,22 +1,31 @@
 #!/usr/bin/env bash
-# Our training step and a peer's same step, in turns on the same machine: medians and ratios.
+# Our training step and the peers' same step, in turns on the same machine: medians and ratios.
 #   bench/peers/compare.sh [ROUNDS [PRESET:BATCH:SEQ ...]]     3 rounds, llama-17m:16:256 llama-160m:4:1024
-# Peers: PyTorch of Debian (python3-torch), and any other PyTorch whose python is named in
-# AUTARKY_TORCH_PYTHONS (separated by colons). One that is not there is left out with the reason.
+# Peers: PyTorch of Debian (python3-torch), the newest PyTorch, as it is and compiled, and MindSpore
+# of PyPI (fetch.sh gets these two). One that is not there is left out with the reason.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 autarky=${AUTARKY_BUILD_DIR:-build}/autarky
+peers=${AUTARKY_CACHE:-$HOME/.cache/autarky}/peers
 rounds=${1:-3}
 shift || true
 shapes=("$@")
 [ ${#shapes[@]} -gt 0 ] || shapes=(llama-17m:16:256 llama-160m:4:1024)
 [ -x "$autarky" ] || { echo "compare: no $autarky: ./dev build makes it" >&2; exit 1; }
 
-pythons=()
-IFS=: read -r -a candidates <<<"/usr/bin/python3:${AUTARKY_TORCH_PYTHONS-}"
-for python in "${candidates[@]}"; do
-  if [ -n "$python" ] && "$python" -c 'import torch' 2>/dev/null; then pythons+=("$python")
-  elif [ -n "$python" ]; then echo "compare: $python has no torch, left out (Debian: apt-get install python3-torch)" >&2
+programs=()
+# add MODULE PYTHON HOW_TO_GET PROGRAM...
+add() {
+  local module=$1 python=$2 how=$3
+  shift 3
+  if "$python" -c "import $module" 2>/dev/null; then programs+=("$@")
+  else echo "compare: $python has no $module, left out ($how)" >&2
   fi
-done
-exec python3 bench/peers/compare.py "$autarky" "$rounds" "${#pythons[@]}" "${pythons[@]}" "${shapes[@]}"
+}
+torch=bench/peers/torch_train.py
+add torch /usr/bin/python3 "apt-get install python3-torch libopenblas0" "/usr/bin/python3 $torch"
+add torch "$peers/torch/bin/python" bench/peers/fetch.sh \
+  "$peers/torch/bin/python $torch" "$peers/torch/bin/python $torch {} compile"
+add mindspore "$peers/mindspore/bin/python" bench/peers/fetch.sh \
+  "$peers/mindspore/bin/python bench/peers/mindspore_train.py"
+exec python3 bench/peers/compare.py "$autarky" "$rounds" "${shapes[@]}" -- "${programs[@]}"

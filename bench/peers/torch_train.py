@@ -1,12 +1,14 @@
 """The training step of a Llama-like decoder in PyTorch: the work that compare.sh gives every peer.
 
-usage: torch_train.py bf16|f32 BATCH SEQ LAYERS HIDDEN HEADS FFN VOCAB STEPS
+usage: torch_train.py bf16|f32 BATCH SEQ LAYERS HIDDEN HEADS FFN VOCAB STEPS [compile]
 
-In the peer's favour: LayerNorm stands for RMSNorm, and there is no rope. bf16 is autocast. Works from
-torch 1.13 on. Prints one JSON object; model FLOPs as docs/formats/flops.md counts them.
+In the peer's favour: LayerNorm stands for RMSNorm, and there is no rope. bf16 is autocast; AdamW is
+fused where torch has that, denormals are flushed. Works from torch 1.13 on. Prints one JSON object;
+model FLOPs as docs/formats/flops.md counts them.
 """
 import json
 import math
+import os
 import resource
 import statistics
 import sys
@@ -18,6 +20,10 @@ import torch.nn.functional as F
 
 dtype = sys.argv[1]
 batch, seq, layers, hidden, heads, ffn, vocab, steps = map(int, sys.argv[2:10])
+compiled = sys.argv[10:] == ["compile"]
+fused = {"fused": True} if tuple(map(int, torch.__version__.split(".")[:2])) >= (2, 4) else {}
+torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
+torch.set_flush_denormal(True)
 
 
 class Block(nn.Module):
@@ -60,10 +66,13 @@ class Model(nn.Module):
 
 
 model = Model()
-optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4)
+optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, **fused)
+count_matrices = sum(p.numel() for p in model.parameters()) - vocab * hidden
+if compiled:
+    model = torch.compile(model)
 tokens, targets = (torch.randint(0, vocab, (batch, seq)) for _ in range(2))
 seconds = []
-for _ in range(steps + 1):
+for _ in range(2 + steps):
     start = time.time()
     with torch.autocast("cpu", dtype=torch.bfloat16, enabled=dtype == "bf16"):
         loss = model(tokens, targets)
@@ -71,10 +80,10 @@ for _ in range(steps + 1):
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)
     seconds.append(time.time() - start)
-step_s = statistics.median(seconds[1:])
-matrices = sum(p.numel() for p in model.parameters()) - vocab * hidden
-flops = (6 * matrices + 6 * layers * hidden * seq) * batch * seq
+step_s = statistics.median(seconds[2:])
+flops = (6 * count_matrices + 6 * layers * hidden * seq) * batch * seq
 print(json.dumps({
-    "name": f"PyTorch {torch.__version__}", "step_s": step_s, "tokens_per_s": batch * seq / step_s,
+    "name": f"PyTorch {torch.__version__.split('+')[0]}" + (" compiled" if compiled else ""),
+    "step_s": step_s, "tokens_per_s": batch * seq / step_s,
     "model_flops_per_s": flops / step_s,
     "memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024}))
