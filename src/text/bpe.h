@@ -6,9 +6,9 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
+#include "text/hash_index.h"
 #include "text/pair_map.h"
 
 namespace autarky {
@@ -51,27 +51,32 @@ class Bpe {
   static constexpr std::size_t kMaxPiece = std::size_t(1) << 20;
 
  private:
-  struct Merge {
-    std::uint32_t rank;
-    std::int32_t result;
-  };
+  struct ShortPiece;
 
+  void find_merges();
   void find_words(std::span<const std::string_view> tokens);
+  void find_byte_pairs();
   void encode_part(std::string_view part, std::vector<std::int32_t>& out) const;
   void start(std::string_view part, std::vector<std::int32_t>& out) const;
   std::int32_t symbol_of(std::string_view character) const;
+  std::int32_t word_id(std::string_view part) const;
+  void encode_bytes(std::string_view part, std::vector<std::int32_t>& out) const;
   void merge(std::vector<std::int32_t>& out, std::size_t first) const;
-  void merge_short(std::vector<std::int32_t>& out, std::size_t first) const;
+  void merge_short(ShortPiece& piece) const;
   void merge_long(std::vector<std::int32_t>& out, std::size_t first) const;
   std::uint32_t rank_of(std::int32_t left, std::int32_t right) const;
 
   BpeSymbols symbols_;
   std::array<std::int32_t, 256> byte_ids_ = BpeSymbols::none();  // of one-byte tokens
   PairMap<std::int32_t> character_ids_;                          // (code point, 0), above ASCII
-  PairMap<Merge> merges_;
-  std::unordered_map<std::string_view, std::int32_t> whole_;  // pieces that become one token
+  std::vector<MergeRule> merges_;                                // by rank
+  HashIndex ranks_;                                              // of merges_, by pair
+  std::vector<std::uint32_t> byte_ranks_;  // of two bytes; empty if some byte is no token
+  std::vector<std::string_view> words_;    // by id: pieces that become one token, else empty
+  HashIndex word_ids_;                     // of words_, by text
+  std::size_t short_;                      // symbols up to which merge_short() is used
   bool ignore_merges_;
-  bool words_ = false;  // no merge crosses from another character to U+2581: cut there
+  bool cuts_words_ = false;  // no merge crosses from another character to U+2581: cut there
 };
 
 }  // namespace autarky

@@ -8,29 +8,9 @@
 #include <string_view>
 #include <vector>
 
-namespace autarky {
+#include "text/hash_index.h"
 
-// A hash of a short text; equal on every machine of one byte order.
-inline std::uint64_t short_hash(std::string_view text) {
-  constexpr std::uint64_t kMix = 0x9E3779B97F4A7C15ull;
-  const auto load = [&](std::size_t at, std::size_t n) {
-    std::uint64_t word = 0;
-    std::memcpy(&word, text.data() + at, n);
-    return word;
-  };
-  std::uint64_t h = text.size() * kMix;
-  std::size_t at = 0;
-  for (; at + 8 <= text.size(); at += 8) {
-    h = (h ^ load(at, 8)) * kMix;
-    h ^= h >> 32;
-  }
-  const std::size_t rest = text.size() - at;
-  if (rest >= 4) h ^= load(at, 4) | load(text.size() - 4, 4) << 32;
-  else if (rest > 0)
-    h ^= load(at, 1) | load(at + rest / 2, 1) << 8 | load(text.size() - 1, 1) << 16;
-  h *= kMix;
-  return h ^ h >> 29;
-}
+namespace autarky {
 
 // One slot for each hash: a new piece takes the place of an old one, so memory is fixed (2 MiB).
 class WordCache {
@@ -58,7 +38,7 @@ class WordCache {
 
  private:
   static constexpr std::size_t kSlots = 1 << 15, kMaxBytes = 30, kMaxIds = 8;
-  struct Slot {
+  struct alignas(64) Slot {
     std::uint8_t bytes, count;
     char text[kMaxBytes];
     std::int32_t ids[kMaxIds];
