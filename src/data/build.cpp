@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "base/error.h"
 #include "base/hash.h"
@@ -16,8 +17,13 @@ namespace autarky {
 namespace {
 
 // A batch of documents is encoded in parallel; it bounds the memory, not the result.
-constexpr std::size_t kBatchBytes = std::size_t(8) << 20;
+constexpr std::size_t kBatchBytes = std::size_t(4) << 20;
 constexpr std::size_t kBatchDocuments = 8192;
+
+struct EncodedBatch {
+  std::vector<std::string> documents;
+  std::vector<std::vector<std::int32_t>> tokens;
+};
 
 struct Split {
   SplitCounts counts;
@@ -58,26 +64,16 @@ void make_folder_of(const fs::path& prefix) {
                                  error.message()));
 }
 
-std::vector<std::string> next_batch(DocumentReader& reader) {
-  std::vector<std::string> batch;
-  for (std::size_t bytes = 0; bytes < kBatchBytes && batch.size() < kBatchDocuments;) {
+EncodedBatch next_batch(DocumentReader& reader) {
+  EncodedBatch batch;
+  for (std::size_t bytes = 0; bytes < kBatchBytes && batch.documents.size() < kBatchDocuments;) {
     auto document = reader.next();
     if (!document) break;
     bytes += document->size();
-    batch.push_back(std::move(*document));
+    batch.documents.push_back(std::move(*document));
   }
+  batch.tokens.resize(batch.documents.size());
   return batch;
-}
-
-std::vector<std::vector<std::int32_t>> encode_batch(const std::vector<std::string>& batch,
-                                                    const TextEncoder& encoder, bool add_eos) {
-  std::vector<std::vector<std::int32_t>> tokens(batch.size());
-  parallel_for(std::int64_t(batch.size()), [&](std::int64_t i, int) {
-    auto& out = tokens[std::size_t(i)];
-    out = encoder.encode(batch[std::size_t(i)]);
-    if (add_eos) out.push_back(*encoder.eos_id);
-  });
-  return tokens;
 }
 
 void check_both_sides(const SplitCounts& train, const SplitCounts& validation) {
@@ -109,17 +105,31 @@ std::string summary(const BuildCounts& counts, DType dtype, const TextEncoder& e
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
-// Encodes all documents of the reader into the split that each belongs to.
+// Encodes all documents of the reader into the split that each belongs to. While the documents of
+// a batch are encoded, the next one is read and the one before is written, on the same threads.
 void fill_splits(DocumentReader& reader, const TextEncoder& encoder, const BuildOptions& options,
                  Split& train, Split* validation, const ByteProgress& progress) {
-  for (auto batch = next_batch(reader); !batch.empty(); batch = next_batch(reader)) {
-    const auto tokens = encode_batch(batch, encoder, options.add_eos);
-    for (std::size_t i = 0; i < batch.size(); ++i) {
+  EncodedBatch before, batch = next_batch(reader), next;
+  const auto write_before = [&] {
+    for (std::size_t i = 0; i < before.documents.size(); ++i) {
+      const std::string& text = before.documents[i];
       const bool held_out =
-          validation && in_validation(batch[i], options.validation_fraction, options.seed);
-      (held_out ? *validation : train).add(batch[i], tokens[i]);
+          validation && in_validation(text, options.validation_fraction, options.seed);
+      (held_out ? *validation : train).add(text, before.tokens[i]);
     }
+  };
+  const auto encode = [&](std::size_t i) {
+    batch.tokens[i] = encoder.encode(batch.documents[i]);
+    if (options.add_eos) batch.tokens[i].push_back(*encoder.eos_id);
+  };
+  while (!batch.documents.empty() || !before.documents.empty()) {
+    parallel_for(std::int64_t(2 + batch.documents.size()), [&](std::int64_t task, int) {
+      if (task == 0) next = next_batch(reader);
+      else if (task == 1) write_before();
+      else encode(std::size_t(task) - 2);
+    });
     if (progress) progress(reader.bytes_read(), reader.total_bytes());
+    before = std::exchange(batch, std::exchange(next, {}));
   }
 }
 

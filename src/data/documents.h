@@ -42,11 +42,12 @@ struct TextOptions {
 // (bytes of input read, bytes of input in all or 0 if that is not known)
 using ByteProgress = std::function<void(std::int64_t done, std::int64_t total)>;
 
-// Holds one document and about 2 MiB of its file at a time.
+// Holds one document and about 2 MiB of its file at a time, and of .jsonl what parses a line.
 class DocumentReader {
  public:
   // Inputs as list_text_files takes them.
   explicit DocumentReader(std::span<const fs::path> inputs, TextOptions options = {});
+  ~DocumentReader();
 
   // The next document, or nothing at the end. InputError, with file and line, for what is not as
   // said above; and at the end if there was no document at all.
@@ -58,6 +59,8 @@ class DocumentReader {
   std::int64_t invalid_documents() const { return invalid_documents_; }
 
  private:
+  class QuickJson;
+
   void open(const TextFile& file);
   bool more();                      // part_ is not empty, or the file is at its end
   void take_line(std::string& to);  // appends it with its line end
@@ -71,6 +74,7 @@ class DocumentReader {
   std::size_t next_file_ = 0;
   TextFormat format_ = TextFormat::txt;  // of the open file
   std::unique_ptr<TextStream> stream_;
+  std::unique_ptr<QuickJson> quick_json_;
   std::string_view part_;        // of the stream
   std::int64_t first_line_ = 0;  // of the document, from 1
   std::int64_t line_ = 0;        // taken last

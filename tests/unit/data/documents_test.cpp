@@ -114,6 +114,28 @@ TEST(Documents, EachLineOfJsonlIsADocument) {
   EXPECT_EQ(read_all({other}, {.key = "content"}), Texts{"x"});
 }
 
+TEST(Documents, LinesAreReadAlikeWhicheverParserTakesThem) {
+  const ScratchFolder folder;
+  const auto read = [&](const std::string& line) {
+    return read_all({folder.write("a.jsonl", line + "\n")});
+  };
+  const std::string text = R"("a\t\"\\\/\u00e9\ud83d\ude00\u0000b")";
+  const Texts expected = {std::string("a\t\"\\/\u00e9\U0001F600\0b", 13)};
+  const std::string deep = std::string(50, '[') + std::string(50, ']');
+  const std::string rest = R"("x": [1, -2.5e3, null, {"text": "no"}], "y": true, )";
+  EXPECT_EQ(read("{" + rest + "\"text\": " + text + "}"), expected);
+  EXPECT_EQ(read("\t{\"deep\": " + deep + ", \"text\": " + text + "} "), expected);
+  EXPECT_EQ(read("{\"n\": 123456789012345678901234567890, \"text\": " + text + "}"), expected);
+  EXPECT_EQ(read("{\"text\": \"first\", \"te\\u0078t\": " + text + "}"), expected);
+  EXPECT_EQ(read("{\"text\": 1, \"text\": " + text + "}"), expected);
+  const std::string mib(std::size_t(1) << 20, 'm');
+  EXPECT_EQ(read("{\"m\": \"" + mib + "\", \"text\": " + text + "}"), expected);
+  EXPECT_EQ(read("{\"text\": \"" + mib + "\"}"), Texts{mib});
+  for (const char* bad : {R"({"text": "\ud800"})", R"({"text": "a"} {})", R"({"text": "a",})",
+                          R"({"n": 1e999, "text": "a"})", "{\"text\": \"a\x01\"}"})
+    EXPECT_TRUE(contains(error_of({folder.write("a.jsonl", bad)}), "a.jsonl:1")) << bad;
+}
+
 TEST(Documents, FoldersAreReadInOrderOfTheirNames) {
   const ScratchFolder folder;
   folder.write("in/b.txt", "b");
