@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# BPE training and encoding beside Hugging Face tokenizers and tiktoken, one thread and two, in one
-# interleaved run: medians and ratios as a table. By hand only: it wants PyPI the first time.
+# BPE training and encoding beside Hugging Face tokenizers and tiktoken, and `data build` beside our
+# encoder, one thread and two, in one interleaved run: medians, ratios and peak memory as a table.
+# By hand only: it wants PyPI the first time.
 #   bench/peers/tokenizers.sh [MEGABYTES] [ROUNDS]
 # Text: scripts/make_corpus.sh, shuffled and repeated to MEGABYTES (100). Peers and text go into
 # ~/.cache/autarky/tokenizers. Exit codes: 0, or "skipped: REASON"; 2 the program cannot be built.
@@ -13,8 +14,8 @@ peers=(tokenizers==0.23.3 tiktoken==0.14.0)
 skip() { echo "skipped: $*"; exit 0; }
 
 cmake -S . -B "$build" -DAUTARKY_BENCH=ON >/dev/null &&
-  cmake --build "$build" --target tokenizer_bench >/dev/null ||
-  { echo "tokenizers: tokenizer_bench cannot be built in $build" >&2; exit 2; }
+  cmake --build "$build" --target tokenizer_bench autarky >/dev/null ||
+  { echo "tokenizers: the programs cannot be built in $build" >&2; exit 2; }
 
 mkdir -p "$cache"
 modules=$cache/peers-$(echo "${peers[*]} $(python3 --version)" | cksum | cut -d ' ' -f 1)
@@ -29,4 +30,4 @@ scripts/make_corpus.sh "$cache/corpus" >/dev/null
 
 export PYTHONDONTWRITEBYTECODE=1
 PYTHONPATH=$modules python3 bench/peers/tokenizers_compare.py compare \
-  "$build/bench/tokenizer_bench" "$cache" "${1:-100}" "${2:-3}"
+  "$build" "$cache" "${1:-100}" "${2:-3}"

@@ -1,6 +1,6 @@
 """Times tokenizers; run by tokenizers.sh.
 
-compare PROGRAM CACHE MEGABYTES ROUNDS     the table
+compare BUILD CACHE MEGABYTES ROUNDS     the table; BUILD has autarky and bench/tokenizer_bench
 hf-train | hf-encode | tiktoken-encode THREADS DOCUMENTS FOLDER     one run of a peer: seconds
 """
 import json
@@ -36,6 +36,17 @@ def make_documents(cache, megabytes):
                 if size >= megabytes * 1_000_000:
                     break
     os.rename(path + ".part", path)
+    return path
+
+
+def as_lines(documents):
+    """The same documents as .jsonl."""
+    path = documents + ".jsonl"
+    if not os.path.exists(path):
+        with open(path + ".part", "w") as f:
+            for text in read_documents(documents):
+                f.write(json.dumps({"text": text}, ensure_ascii=False) + "\n")
+        os.rename(path + ".part", path)
     return path
 
 
@@ -102,13 +113,24 @@ def run_peer(verb, threads, documents, folder):
 def timed(command, threads):
     environment = dict(os.environ, OMP_NUM_THREADS=str(threads), RAYON_NUM_THREADS=str(threads),
                        TOKENIZERS_PARALLELISM="true" if threads > 1 else "false")
-    out = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE, text=True)
-    return json.loads(out.stdout.splitlines()[-1])
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE,
+                          stderr=subprocess.DEVNULL, text=True) as process:
+        out = process.stdout.read()
+        _, status, usage = os.wait4(process.pid, 0)
+    if status != 0:
+        sys.exit(f"tokenizers: failed: {' '.join(command)}")
+    result = json.loads(out.splitlines()[-1])
+    return {"seconds": result["seconds"], "megabytes": usage.ru_maxrss / 1000,
+            "tokens": result["tokens"] if "tokens" in result else result["train"]["tokens"]}
 
 
-def compare(program, cache, megabytes, rounds):
+def compare(build, cache, megabytes, rounds):
+    program, autarky = os.path.join(build, "bench", "tokenizer_bench"), os.path.join(build, "autarky")
     documents, folder = make_documents(cache, int(megabytes)), os.path.join(cache, "trained")
+    fifth = as_lines(make_documents(cache, max(1, int(megabytes) // 5)))
     peer = lambda verb, threads: [sys.executable, __file__, verb, str(threads), documents, folder]
+    to_shards = lambda text: [autarky, "data", "build", "--input", text, "--tokenizer", folder,
+                              "--out", os.path.join(cache, "built", "text"), "--json"]
     runs = {}
     for _ in range(int(rounds)):
         for threads in (1, 2):
@@ -116,18 +138,29 @@ def compare(program, cache, megabytes, rounds):
                     ("train", "autarky", [program, "train", documents, str(VOCAB), "llama3", folder]),
                     ("train", "tokenizers", peer("hf-train", threads)),
                     ("encode", "autarky", [program, "encode", folder, documents]),
+                    ("build", "autarky", to_shards(as_lines(documents))),
                     ("encode", "tokenizers", peer("hf-encode", threads)),
                     ("encode", "tiktoken", peer("tiktoken-encode", threads))):
                 runs.setdefault((task, threads, name), []).append(timed(command, threads))
-    size = os.path.getsize(documents) / 1e6
-    print(f"{size:.0f} MB, vocabulary {VOCAB}, medians of {rounds}")
-    print("| task | threads | program | seconds | MB/s | ours is faster by | tokens |\n|---|---|---|---|---|---|---|")
+    report(runs, os.path.getsize(documents) / 1e6, rounds)
+    small, large = (timed(to_shards(text), 2)["megabytes"] for text in (fifth, as_lines(documents)))
+    print(f"peak memory of data build, 2 threads: {large:.0f} MB, and {small:.0f} MB on a fifth of the text")
+
+
+def report(runs, size, rounds):
+    print(f"{size:.0f} MB, vocabulary {VOCAB}, medians of {rounds}; build: autarky data build, beside encode")
+    print("| task | threads | program | seconds | MB/s | ours is faster by | tokens | peak MB |")
+    print("|---|---|---|---|---|---|---|---|")
     median = lambda key: statistics.median(r["seconds"] for r in runs[key])
     for task, threads, name in sorted(runs):
         seconds = median((task, threads, name))
+        ours = median(("encode" if task == "build" else task, threads, "autarky"))
+        peak = max(r["megabytes"] for r in runs[task, threads, name])
         print(f"| {task} | {threads} | {name} | {seconds:.2f} | {size / seconds:.1f} | "
-              f"{seconds / median((task, threads, 'autarky')):.2f} | "
-              f"{runs[task, threads, name][0]['tokens']} |")
+              f"{seconds / ours:.2f} | {runs[task, threads, name][0]['tokens']} | {peak:.0f} |")
+    for threads in (1, 2):
+        share = median(("encode", threads, "autarky")) / median(("build", threads, "autarky"))
+        print(f"data build: {share:.2f} of the encoder's speed on {threads} thread(s)")
 
 
 def main():
