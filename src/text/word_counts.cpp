@@ -1,26 +1,57 @@
 #include "text/word_counts.h"
 
 #include <algorithm>
-#include <unordered_map>
+#include <deque>
 
+#include "base/error.h"
 #include "base/parallel.h"
+#include "text/hash_index.h"
 
 namespace autarky {
 namespace {
 
 constexpr std::size_t kBatchBytes = std::size_t(8) << 20;
 
-struct ViewHash : std::hash<std::string_view> {
-  using is_transparent = void;
+// Words in the order in which they came, found by hash.
+class Counts {
+ public:
+  void add(std::string_view word, std::uint64_t count) {
+    const std::uint64_t hash = short_hash(word);
+    const auto tag = std::uint32_t(hash >> 32);
+    std::size_t i = hash & (slots_.size() - 1);
+    for (; slots_[i].word != kNone; i = (i + 1) & (slots_.size() - 1))
+      if (slots_[i].tag == tag && words_[slots_[i].word].word == word)
+        return void(words_[slots_[i].word].count += count);
+    AUTARKY_CHECK(words_.size() < kNone, "number of different words");
+    slots_[i] = {tag, std::uint32_t(words_.size())};
+    words_.push_back({std::string(word), count});
+    if (words_.size() * 2 > slots_.size()) grow();
+  }
+
+  std::deque<WordCount>& words() { return words_; }
+
+ private:
+  static constexpr std::uint32_t kNone = ~0u;
+  struct Slot {
+    std::uint32_t tag = 0, word = kNone;
+  };
+
+  void grow() {
+    slots_.assign(slots_.size() * 2, {});
+    for (std::uint32_t w = 0; w < words_.size(); ++w) {
+      const std::uint64_t hash = short_hash(words_[w].word);
+      std::size_t i = hash & (slots_.size() - 1);
+      while (slots_[i].word != kNone) i = (i + 1) & (slots_.size() - 1);
+      slots_[i] = {std::uint32_t(hash >> 32), w};
+    }
+  }
+
+  std::vector<Slot> slots_{1 << 12};
+  std::deque<WordCount> words_;
 };
-using Counts = std::unordered_map<std::string, std::uint64_t, ViewHash, std::equal_to<>>;
 
 void count_document(std::string_view text, const Splitter& splitter, Counts& counts) {
-  splitter.split(text, true, [&](std::string_view piece) {
-    const auto found = counts.find(piece);
-    if (found != counts.end()) ++found->second;
-    else counts.emplace(piece, 1);
-  });
+  splitter.split(text, true, [&](std::string_view piece) { counts.add(piece, 1); });
 }
 
 // The next documents, at least kBatchBytes if there are as many.
@@ -52,11 +83,14 @@ WordCounts count_words(const std::function<bool(std::string_view&)>& next,
     });
   }
   Counts& all = by_thread.front();
-  for (std::size_t t = 1; t < by_thread.size(); ++t)
-    for (const auto& [word, count] : by_thread[t]) all[word] += count;
-  for (const auto& [word, count] : all) {
-    result.words.push_back({word, count});
-    result.total += count;
+  for (std::size_t t = 1; t < by_thread.size(); ++t) {
+    for (const WordCount& w : by_thread[t].words()) all.add(w.word, w.count);
+    by_thread[t] = {};
+  }
+  result.words.reserve(all.words().size());
+  for (WordCount& w : all.words()) {
+    result.total += w.count;
+    result.words.push_back(std::move(w));
   }
   std::sort(result.words.begin(), result.words.end(),
             [](const WordCount& a, const WordCount& b) { return a.word < b.word; });

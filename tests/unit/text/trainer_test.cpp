@@ -1,8 +1,11 @@
 #include <gtest/gtest.h>
 
+#include <map>
+
 #include "base/error.h"
 #include "base/parallel.h"
 #include "base/rng.h"
+#include "text/word_counts.h"
 #include "text_fixture.h"
 
 namespace autarky {
@@ -13,6 +16,13 @@ std::vector<std::string> merge_texts(const Tokenizer& t) {
   for (const auto& [l, r] : t.spec().merges)
     texts.push_back(std::string(t.bytes(l)) + "+" + std::string(t.bytes(r)));
   return texts;
+}
+
+// A number in letters.
+std::string in_letters(std::uint64_t number) {
+  std::string letters;
+  for (int i = 0; i < 8; ++i, number /= 26) letters += char('a' + number % 26);
+  return letters;
 }
 
 TEST(BpeTrainer, MergesOfATinyTextAreThoseDoneByHand) {
@@ -64,6 +74,38 @@ TEST(BpeTrainer, ResultIsTheSameForAnyNumberOfThreadsAndOrder) {
     EXPECT_EQ(train_on(documents, options).tokenizer.spec().merges, expected);
   }
   set_thread_count(before);
+}
+
+TEST(WordCounts, AreThoseOfAMap) {
+  const Random random{8};
+  std::map<std::string, std::uint64_t> expected;
+  std::vector<std::string> documents(50);
+  std::uint64_t n = 0;
+  for (auto& d : documents)
+    for (int i = 0; i < 600; ++i) {  // a few often, some 10,000 once
+      const auto bits = random.bits(n++);
+      const std::string word = " w" + std::string(1 + bits % 20, char('a' + bits / 20 % 2)) +
+                               (bits % 3 ? std::string(1 + bits % 9, char('a' + bits / 60 % 26))
+                                         : "x" + in_letters(bits));
+      ++expected[word];
+      d += word;
+    }
+  std::size_t next = 0;
+  const WordCounts counts = count_words(
+      [&](std::string_view& d) {
+        if (next == documents.size()) return false;
+        d = documents[next++];
+        return true;
+      },
+      Normalizer({}, "test"), Splitter({ByteLevel{.add_prefix_space = false}}, "test"));
+  ASSERT_EQ(counts.words.size(), expected.size());
+  EXPECT_GT(expected.size(), 9000u);
+  EXPECT_EQ(counts.total, 50u * 600u);
+  auto e = expected.begin();
+  for (const WordCount& w : counts.words) {
+    EXPECT_EQ(w.word, e->first);
+    EXPECT_EQ(w.count, e++->second);
+  }
 }
 
 TEST(BpeTrainer, ProgressEndsWithTheTotal) {
