@@ -40,7 +40,8 @@ class Merger {
   };
   struct Pair {
     std::int64_t count = 0;
-    bool is_rule = false;  // already one of `merges`
+    bool is_rule = false;    // already one of `merges`
+    bool has_grown = false;  // is in `grown_`
     std::vector<std::uint32_t> places;
   };
   struct Candidate {
@@ -62,7 +63,7 @@ class Merger {
   std::vector<std::int64_t> word_counts_;
   std::vector<Symbol> symbols_;
   PairMap<Pair> pairs_;
-  std::vector<PairKey> grown_;  // pairs that may have grown since the last push
+  std::vector<PairKey> grown_;  // pairs that may have grown since the last push, once each
   std::priority_queue<Candidate> heap_;
   std::unordered_map<std::string, std::int32_t> ids_;
   std::unordered_set<std::string> forbidden_;
@@ -107,7 +108,7 @@ void Merger::count_pair(std::uint32_t left, std::int64_t sign) {
   pair.count += sign * word_counts_[s.word];
   if (sign < 0) return;
   pair.places.push_back(left);
-  if (pair.places.size() == 1 || grown_.empty() || grown_.back() != key) grown_.push_back(key);
+  if (!std::exchange(pair.has_grown, true)) grown_.push_back(key);
 }
 
 std::int32_t Merger::token_id(const std::string& bytes) {
@@ -139,14 +140,20 @@ bool Merger::merge_next(std::uint64_t min_frequency) {
 
 void Merger::merge_everywhere(PairKey key, std::int32_t result, std::vector<std::uint32_t> places) {
   std::sort(places.begin(), places.end());  // left to right: "aaa" is "aa" + "a"
-  for (const std::uint32_t place : places) merge_at(place, key, result);
+  constexpr std::size_t kAhead = 16;        // places lie anywhere in memory
+  for (std::size_t i = 0; i < places.size(); ++i) {
+    if (i + kAhead < places.size()) __builtin_prefetch(&symbols_[places[i + kAhead]]);
+    merge_at(places[i], key, result);
+  }
   push_grown();
 }
 
 void Merger::push_grown() {
-  std::sort(grown_.begin(), grown_.end());
-  grown_.erase(std::unique(grown_.begin(), grown_.end()), grown_.end());
-  for (const PairKey key : grown_) heap_.push({pairs_.at(key).count, key});
+  for (const PairKey key : grown_) {
+    Pair& pair = pairs_.at(key);
+    pair.has_grown = false;
+    heap_.push({pair.count, key});
+  }
   grown_.clear();
 }
 
