@@ -90,7 +90,8 @@ void show_summary(const Command& command, const Recipe& recipe, const TrainSumma
     return print(fmt::format("The run is finished: {} steps are done.\n", s.steps));
   print(table(
       {{"run", recipe.logging.run_dir},
-       {"steps", fmt::format("{}{}", s.steps,
+       {"steps", fmt::format("{}{}{}", s.steps,
+                             s.skipped > 0 ? fmt::format(", {} of them skipped", s.skipped) : "",
                              s.interrupted ? " (interrupted and saved; go on with --resume)" : "")},
        {"loss", fmt::format("{:.4f}", s.loss)},
        {"validation loss", s.val_loss ? fmt::format("{:.4f}", *s.val_loss) : "not measured"},

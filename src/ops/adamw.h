@@ -4,6 +4,16 @@
 
 namespace autarky {
 
+// What the host tells the optimizer for a step, by index: a value "hyper" [h].
+struct Hyper {
+  static constexpr int lr = 0;
+  static constexpr int correction1 = 1;  // 1 - beta1^t of AdamW's update t
+  static constexpr int correction2 = 2;
+  static constexpr int norm_limit = 3;  // a gradient longer than this is not taken; 0: any is
+  static constexpr int loss_limit = 4;  // nor one of a greater loss (the step's sum); 0: any is
+  static constexpr int kCount = 5;
+};
+
 struct ClipScale {
   static constexpr std::string_view name = "clip_scale";
   struct Attrs {
@@ -13,27 +23,43 @@ struct ClipScale {
       return std::tuple{field("max_norm", &Attrs::max_norm), field("out", &Attrs::out)};
     }
   };
-  // digits [z] of the gradients' squared norm -> [y]: factor for the gradients, norm. A norm that
-  // is not finite gives factor NaN, which adamw takes as "skip".
+  // digits [z] of the gradients' squared norm, of the loss; hyper [h] -> [y]: factor for the
+  // gradients, norm. A norm or loss that is not finite, or above hyper's limit, gives factor NaN,
+  // which adamw takes as "skip".
   static DimRule rule(const Attrs&, Types) {
-    DimRule r = dim_rule("[z] -> [y]", 1);
+    DimRule r = dim_rule("[z], [z], [h] -> [y]", 1);
     r.given['y'] = 2;
     return r;
   }
   static std::vector<DType> out_dtypes(const Attrs& a, Types) { return {a.out}; }
   static constexpr std::string_view not_differentiable = "it belongs to the optimizer's side";
-  static void compute(const Attrs& a, std::span<const std::int64_t, Digits::kCount> digits,
-                      double& factor, double& norm) {
-    norm = std::sqrt(Digits::value(digits));
-    factor = std::isnan(norm) ? norm : a.max_norm > 0 && norm > a.max_norm ? a.max_norm / norm : 1;
+  using DigitsIn = std::span<const std::int64_t, Digits::kCount>;
+  static void compute(const Attrs& a, DigitsIn squares, DigitsIn loss_digits, double norm_limit,
+                      double loss_limit, double& factor, double& norm) {
+    const double loss = Digits::value(loss_digits);
+    const auto bad = [](double v, double limit) {
+      return std::isnan(v) || (limit != 0 && v > limit);
+    };
+    norm = std::sqrt(Digits::value(squares));
+    if (bad(norm, norm_limit) || bad(loss, loss_limit))
+      factor = std::numeric_limits<double>::quiet_NaN();
+    else factor = a.max_norm > 0 && norm > a.max_norm ? a.max_norm / norm : 1;
   }
   static void reference(const Attrs& a, const HostArgs& x) {
-    std::array<std::int64_t, Digits::kCount> digits;
-    for (std::size_t i = 0; i < digits.size(); ++i) digits[i] = std::int64_t(x.in[0][i]);
-    compute(a, digits, x.out[0][0], x.out[0][1]);
+    std::array<std::int64_t, Digits::kCount> squares, loss;
+    for (std::size_t i = 0; i < squares.size(); ++i) {
+      squares[i] = std::int64_t(x.in[0][i]);
+      loss[i] = std::int64_t(x.in[1][i]);
+    }
+    compute(a, squares, loss, x.in[2][Hyper::norm_limit], x.in[2][Hyper::loss_limit], x.out[0][0],
+            x.out[0][1]);
   }
   static std::vector<Case> cases() {
-    return {{Attrs{}, {Type(DType::i64, {{'z', Digits::kCount}})}, {Fill::ids}, 1000}};
+    const Type digits(DType::i64, {{'z', Digits::kCount}}), hyper = sample({{'h', Hyper::kCount}});
+    // One row's segments are zeros: no limit. In the other case the norm is above it.
+    const std::vector<Type> in = {digits, digits, hyper};
+    return {{Attrs{}, in, {Fill::ids, Fill::ids, Fill::segments}, 1000, {2}},
+            {Attrs{}, in, {Fill::ids, Fill::ids, Fill::positive}, 1000, {2}}};
   }
 };
 
@@ -49,7 +75,7 @@ struct AdamW {
                         field("copy", &Attrs::copy)};
     }
   };
-  // w, gradient, m, v [..], hyper [h]: learning rate, 1 - beta1^t, 1 - beta2^t; clip [y]
+  // w, gradient, m, v [..], hyper [h], clip [y]: clip_scale's
   //   -> w', m', v' in place, and a copy of w' in another element type
   static DimRule rule(const Attrs& a, Types in) {
     const std::string x = dim_names(in[0]);
@@ -74,7 +100,8 @@ struct AdamW {
   // g' = clip g; w -= lr decay w; m = b1 m + (1-b1) g'; v = b2 v + (1-b2) g'^2;
   // w -= lr (m / (1-b1^t)) / (sqrt(v / (1-b2^t)) + eps)
   static void reference(const Attrs& a, const HostArgs& x) {
-    const double lr = x.in[4][0], c1 = x.in[4][1], c2 = x.in[4][2], clip = x.in[5][0];
+    const double lr = x.in[4][Hyper::lr], c1 = x.in[4][Hyper::correction1],
+                 c2 = x.in[4][Hyper::correction2], clip = x.in[5][0];
     for (std::size_t i = 0; i < x.out[0].size(); ++i) {
       double w = x.in[0][i], m = x.in[2][i], v = x.in[3][i];
       if (!std::isnan(clip)) {
@@ -96,12 +123,12 @@ struct AdamW {
                                     Fill::positive, Fill::positive, Fill::positive};
     const std::vector<int> all = {0, 1, 2, 3, 4, 5};
     return {{Attrs{0.9, 0.95, 1e-4, 0.1},
-             {w, w, w, w, sample({{'h', 3}}), sample({{'y', 2}})},
+             {w, w, w, w, sample({{'h', Hyper::kCount}}), sample({{'y', 2}})},
              fill,
              0,
              all},
             {Attrs{0.9, 0.95, 1e-4, 0.1, DType::bf16},
-             {w, w, w, w, sample({{'h', 3}}), sample({{'y', 2}})},
+             {w, w, w, w, sample({{'h', Hyper::kCount}}), sample({{'y', 2}})},
              fill,
              0,
              all}};

@@ -35,7 +35,7 @@ std::pair<int, int> stage_layers(int layers, int stages, int stage);
 // Buffers that a host fills or reads: "tokens.<m>", "targets.<m>", "positions.<m>", "segments.<m>",
 // "loss_weights.<m>" for micro-batch m; "hyper"; constants by their port's name; parameters
 // "<block>.<port>" with block "embed", "layer.<i>" or "head", and with the prefixes "master.",
-// "grad.", "m.", "v."; "loss.sum" (digits) and "clip" (factor, norm).
+// "grad.", "m.", "v."; "loss.sum" (digits) and "clip" (factor, norm; ops/adamw.h).
 Program compile_step(const ModelGraphs& model, const StepOptions& options, int stage);
 // The programs of all stages, which fit together.
 std::vector<Program> compile_stages(const ModelGraphs& model, const StepOptions& options);

@@ -152,15 +152,18 @@ Graph finish_block(const std::vector<Port>& digits, const std::vector<Type>& typ
   const Value loss = g.add_input("loss.digits", PortKind::scalar, loss_digits);
   const Value sum = g.add_input("loss.sum", PortKind::scalar, whole_type(loss_digits));
   const Value everywhere = convert_layout(g, loss, without_partials(loss_digits.layout), "loss");
-  g.add_output("loss.sum", PortKind::scalar, apply<Accumulate>(g, {}, {sum, everywhere}));
+  const Value losses = apply<Accumulate>(g, {}, {sum, everywhere});
+  g.add_output("loss.sum", PortKind::scalar, losses);
   Value total{-1};
   for (std::size_t i = 0; i < digits.size(); ++i) {
     Value v = g.add_input(digits[i].name, PortKind::scalar, types[i]);
     v = convert_layout(g, v, without_partials(types[i].layout), "gradient norm");
     total = total.id < 0 ? v : in_layout<Accumulate>(g, {}, {total, v}, 0)[0];
   }
-  if (total.id >= 0)
-    g.add_output("clip", PortKind::scalar, apply<ClipScale>(g, {max_norm, dtype}, {total}));
+  if (total.id < 0) return g;
+  const Value hyper = g.add_input("hyper", PortKind::scalar, Type(dtype, {{'h', Hyper::kCount}}));
+  g.add_output("clip", PortKind::scalar,
+               apply<ClipScale>(g, {max_norm, dtype}, {total, losses, hyper}));
   return g;
 }
 
@@ -178,7 +181,7 @@ Graph optimizer_block(const std::vector<ParamPort>& params, const OptimizerOptio
   Graph g;
   g.name = "optimizer";
   const DType dtype = params.front().grad.dtype;
-  const Value hyper = g.add_input("hyper", PortKind::scalar, Type(dtype, {{'h', 3}}));
+  const Value hyper = g.add_input("hyper", PortKind::scalar, Type(dtype, {{'h', Hyper::kCount}}));
   const Value clip = g.add_input("clip", PortKind::scalar, Type(dtype, {{'y', 2}}));
   for (const auto& p : params) {
     Type reduced = p.grad;

@@ -28,7 +28,7 @@ Graph reduce_block(const std::vector<ParamPort>& params);
 Graph tie_block(const Type& grad);
 // digits.<axes> += squares of every gradient, by the axes that split it.
 Graph norm_block(const std::vector<ParamPort>& params, bool pipelined);
-// loss.digits and digits.* summed over all ranks; clip = factor, norm.
+// loss.digits and digits.* summed over all ranks; clip = factor (NaN: skip the update), norm.
 Graph finish_block(const std::vector<Port>& digits, const std::vector<Type>& types,
                    const Type& loss_digits, double max_norm, DType dtype);
 // Zeroes digits.

@@ -45,10 +45,10 @@ void remove_leftovers(const fs::path& folder) {
 }
 
 std::string state_json(const TrainState& state) {
-  const Json json = {{"step", state.step},         {"samples", state.samples},
-                     {"tokens", state.tokens},     {"seed", state.seed},
-                     {"lanes", state.lanes},       {"recipe_hash", state.recipe_hash},
-                     {"data", to_json(state.data)}};
+  const Json json = {{"step", state.step},          {"samples", state.samples},
+                     {"tokens", state.tokens},      {"seed", state.seed},
+                     {"lanes", state.lanes},        {"recipe_hash", state.recipe_hash},
+                     {"data", to_json(state.data)}, {"history", to_json(state.history)}};
   return json.dump(2) + "\n";
 }
 
@@ -220,7 +220,12 @@ void CheckpointWriter::prune(std::int64_t step) const {
     if (const auto found = checkpoint_step(entry.path().filename().string());
         found && *found <= step)
       steps.push_back(*found);
-  std::sort(steps.rbegin(), steps.rend());
+  const auto planned = [&](std::int64_t s) {
+    return s == step || options_.every == 0 || s % options_.every == 0;
+  };
+  std::sort(steps.begin(), steps.end(), [&](std::int64_t a, std::int64_t b) {
+    return std::pair(planned(a), a) > std::pair(planned(b), b);
+  });
   for (std::size_t i = std::size_t(options_.keep_last); i < steps.size(); ++i) {
     const fs::path path = options_.folder / checkpoint_name(steps[i]);
     const fs::path doomed =

@@ -28,18 +28,20 @@
 #include "data/data_state.h"
 #include "formats/weights.h"
 #include "models/config.h"
+#include "train/bad_steps.h"
 
 namespace autarky {
 
 // Where a run is. Random numbers and schedules follow from step and seed.
 struct TrainState {
-  std::int64_t step = 0;     // optimizer steps done
+  std::int64_t step = 0;     // steps done, skipped ones too
   std::int64_t samples = 0;  // sequences drawn from the training data
-  std::int64_t tokens = 0;   // tokens trained on
+  std::int64_t tokens = 0;   // tokens of those
   std::uint64_t seed = 0;
   std::int64_t lanes = 1;
   std::string recipe_hash;  // of what must not change when resuming
   DataState data = {};      // whose samples those were
+  StepHistory history = {};
 
   bool operator==(const TrainState&) const = default;
 };
@@ -78,6 +80,7 @@ struct CheckpointOptions {
   fs::path folder;         // ".../checkpoints"; made if it is not there
   std::int64_t keep_last;  // how many checkpoints stay, 1 or more
   fs::path tokenizer;      // folder whose tokenizer files are copied; may be empty
+  std::int64_t every = 0;  // those of other steps, written on a signal, go first; 0: all are alike
 };
 
 // Writes checkpoints on a thread of its own, one at a time:
@@ -122,10 +125,11 @@ struct FoundCheckpoint {
   std::vector<Skipped> skipped;  // newer ones that are damaged
 };
 
-// The newest whole checkpoint of a run: the highest step whose files have the bytes of its
-// manifest. Reads the files of all that it tries. No folder: nothing
-// found; a folder that cannot be read is an InputError.
-FoundCheckpoint find_checkpoint(const fs::path& folder);
+// The newest whole checkpoint of a run whose step is wanted: the highest whose files have the bytes
+// of its manifest. Reads the files of all that it tries. No folder: nothing found; a folder that
+// cannot be read is an InputError.
+FoundCheckpoint find_checkpoint(const fs::path& folder,
+                                const std::function<bool(std::int64_t)>& wanted = {});
 
 // As find_checkpoint does for each: InputError saying what is wrong.
 void verify_checkpoint(const fs::path& path);

@@ -116,12 +116,14 @@ void verify_checkpoint(const fs::path& path) {
   verify_manifest(path, *step);
 }
 
-FoundCheckpoint find_checkpoint(const fs::path& folder) {
+FoundCheckpoint find_checkpoint(const fs::path& folder,
+                                const std::function<bool(std::int64_t)>& wanted) {
   FoundCheckpoint found;
   std::vector<std::int64_t> steps;
   std::error_code error;
   for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error))
-    if (const auto step = checkpoint_step(it->path().filename().string())) steps.push_back(*step);
+    if (const auto step = checkpoint_step(it->path().filename().string()))
+      if (!wanted || wanted(*step)) steps.push_back(*step);
   if (error && error != std::errc::no_such_file_or_directory)
     throw InputError("cannot read the checkpoints' folder")
         .at(folder.string())
@@ -152,6 +154,9 @@ TrainState read_train_state(const fs::path& path) {
   state.recipe_hash = state_value<std::string>(json, "recipe_hash", file);
   if (!json.contains("data")) throw InputError("no usable 'data'").at(file.string()).found("none");
   state.data = data_state(json["data"], file.string());
+  if (!json.contains("history"))
+    throw InputError("no usable 'history'").at(file.string()).found("none");
+  state.history = step_history(json["history"], file.string());
   return state;
 }
 

@@ -1,6 +1,8 @@
 #include "train/engine.h"
 
 #include <algorithm>
+#include <atomic>
+#include <bit>
 #include <chrono>
 #include <cmath>
 #include <cstring>
@@ -10,7 +12,7 @@
 #include "base/parallel.h"
 #include "base/rng.h"
 #include "models/decoder.h"
-#include "ops/exact_sum.h"
+#include "ops/adamw.h"
 
 namespace autarky {
 namespace {
@@ -39,6 +41,14 @@ void fill_normal(std::span<float> values, const Random& random, double std) {
     for (std::int64_t i = c * kChunk; i < std::min(n, (c + 1) * kChunk); ++i)
       values[std::size_t(i)] = float(std * random.normal(std::uint64_t(i)));
   });
+}
+
+// Without a branch in the loop: an exponent of ones is infinite or NaN.
+bool finite_values(std::span<const float> values) {
+  constexpr std::uint32_t kExponent = 0x7f800000;
+  std::uint32_t found = 0;
+  for (float v : values) found |= (std::bit_cast<std::uint32_t>(v) & kExponent) == kExponent;
+  return found == 0;
 }
 
 void round_to_copy(std::span<const float> from, const Tensor& copy) {
@@ -142,7 +152,22 @@ void TrainingEngine::fill(Session& session, const Batch& batch, int m, double we
   for (std::size_t i = 0; i < w.size(); ++i) w[i] = batch.targets[i] >= 0 ? float(weight) : 0;
 }
 
-StepResult TrainingEngine::step(std::span<const Batch> batches, double lr, std::int64_t step) {
+bool TrainingEngine::finite() const {
+  std::atomic<bool> all = true;
+  for (const auto& p : parameters_)
+    for (const std::span<const float> values : {p.master, p.m, p.v}) {
+      const auto n = std::int64_t(values.size());
+      parallel_for((n + kChunk - 1) / kChunk, [&](std::int64_t c, int) {
+        const auto chunk =
+            values.subspan(std::size_t(c * kChunk), std::size_t(std::min(kChunk, n - c * kChunk)));
+        if (!finite_values(chunk)) all = false;
+      });
+    }
+  return all;
+}
+
+StepResult TrainingEngine::step(std::span<const Batch> batches, double lr, std::int64_t update,
+                                const StepLimits& limits) {
   const auto start = std::chrono::steady_clock::now();
   StepResult result;
   for (const auto& b : batches)
@@ -151,15 +176,19 @@ StepResult TrainingEngine::step(std::span<const Batch> batches, double lr, std::
   for (std::size_t m = 0; m < batches.size(); ++m)
     fill(*session_, batches[m], int(m), 1.0 / double(std::max<std::int64_t>(result.targets, 1)));
   const auto hyper = floats(session_->buffer("hyper"));
-  hyper[0] = float(lr);
-  hyper[1] = float(1 - std::pow(options_.optimizer.beta1, double(step)));
-  hyper[2] = float(1 - std::pow(options_.optimizer.beta2, double(step)));
+  hyper[Hyper::lr] = float(lr);
+  hyper[Hyper::correction1] = float(1 - std::pow(options_.optimizer.beta1, double(update)));
+  hyper[Hyper::correction2] = float(1 - std::pow(options_.optimizer.beta2, double(update)));
+  hyper[Hyper::norm_limit] = float(limits.norm);
+  hyper[Hyper::loss_limit] = float(limits.loss * double(result.targets));
   session_->run();
   const auto* digits = session_->buffer("loss.sum").as<const std::int64_t>();
   const double sum =
       Digits::value(std::span<const std::int64_t, Digits::kCount>(digits, Digits::kCount));
   result.loss = sum / double(std::max<std::int64_t>(result.targets, 1));
-  result.grad_norm = double(floats(session_->buffer("clip"))[1]);
+  const auto clip = floats(session_->buffer("clip"));
+  result.skipped = std::isnan(clip[0]);
+  result.grad_norm = double(clip[1]);
   result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return result;
 }

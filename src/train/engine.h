@@ -27,9 +27,16 @@ struct EngineOptions {
   OptimizerOptions optimizer;
 };
 
+// What makes a bad step, beside what is not finite. 0: no limit.
+struct StepLimits {
+  double norm = 0;  // of the gradient
+  double loss = 0;
+};
+
 struct StepResult {
   double loss = 0;       // mean over the step's targets, natural logarithm
-  double grad_norm = 0;  // before clipping; NaN: not finite, and the step changed nothing
+  double grad_norm = 0;  // before clipping; NaN: not finite, or 2^31 and more
+  bool skipped = false;  // a bad step: it changed nothing
   std::int64_t targets = 0;
   double seconds = 0;
 };
@@ -59,11 +66,16 @@ class TrainingEngine {
   // In the order of parameters(config), layers inner.
   const std::vector<Parameter>& parameters() const { return parameters_; }
   const Parameter& parameter(const ParameterSpec& spec, std::int64_t layer) const;
+  // No master or moment is infinite or NaN.
+  bool finite() const;
   // After masters were written: makes the products' copies.
   void refresh_copies();
 
-  // `batches`: one of batch * seq tokens for each micro-batch; step counts from 1.
-  StepResult step(std::span<const Batch> batches, double lr, std::int64_t step);
+  // `batches`: one of batch * seq tokens for each micro-batch. `update` counts AdamW's, from 1. A
+  // bad step, whose loss or gradient norm is not finite or above its limit, is skipped: masters,
+  // moments and copies stay bit for bit.
+  StepResult step(std::span<const Batch> batches, double lr, std::int64_t update,
+                  const StepLimits& limits = {});
   // Sum of the losses of one batch, without touching the training state.
   double evaluate(const Batch& batch);
 

@@ -16,12 +16,15 @@ namespace {
 
 std::string number(std::int64_t v) { return fmt::format("{}", v); }
 std::string number(double v) { return std::isfinite(v) ? fmt::format("{}", v) : "null"; }
+std::string number(const std::optional<std::int64_t>& v) { return v ? number(*v) : ""; }
 
 template <class Line>
 std::string print_line(const Line& line) {
   std::string text;
   const auto one = [&](const auto& f) {
-    text += fmt::format("{}\"{}\":{}", text.empty() ? "" : ",", f.name, number(line.*(f.member)));
+    const std::string value = number(line.*(f.member));
+    if (value.empty()) return;
+    text += fmt::format("{}\"{}\":{}", text.empty() ? "" : ",", f.name, value);
   };
   std::apply([&](const auto&... f) { (one(f), ...); }, Line::fields());
   return "{" + text + "}\n";
@@ -37,12 +40,22 @@ void set_number(const Json& json, std::string_view name, double& v) {
     throw InputError(fmt::format("'{}' is no number", name)).found(json.dump());
   v = json.is_null() ? std::numeric_limits<double>::quiet_NaN() : json.get<double>();
 }
+void set_number(const Json& json, std::string_view name, std::optional<std::int64_t>& v) {
+  set_number(json, name, v.emplace());
+}
+
+constexpr bool may_be_absent(const std::optional<std::int64_t>&) { return true; }
+template <class T>
+constexpr bool may_be_absent(const T&) {
+  return false;
+}
 
 template <class Line>
 Line parse_line(const Json& json) {
   Line line;
   const auto one = [&](const auto& f) {
     const auto it = json.find(std::string(f.name));
+    if (it == json.end() && may_be_absent(line.*(f.member))) return;
     if (it == json.end()) throw InputError(fmt::format("no key '{}'", f.name));
     set_number(*it, f.name, line.*(f.member));
   };
@@ -100,12 +113,13 @@ MetricsWriter::MetricsWriter(const fs::path& path, std::optional<std::int64_t> r
 
 void MetricsWriter::write(const TrainingLine& line) {
   append(to_json_line(line));
-  const Scalar scalars[] = {{"loss", line.loss},
-                            {"lr", line.lr},
-                            {"grad_norm", line.grad_norm},
-                            {"tokens_per_s", line.tokens_per_s},
-                            {"mfu", line.mfu},
-                            {"memory", double(line.memory_bytes)}};
+  std::vector<Scalar> scalars = {{"loss", line.loss},
+                                 {"lr", line.lr},
+                                 {"grad_norm", line.grad_norm},
+                                 {"tokens_per_s", line.tokens_per_s},
+                                 {"mfu", line.mfu},
+                                 {"memory", double(line.memory_bytes)}};
+  if (line.skipped) scalars.push_back({"skipped", double(*line.skipped)});
   events_->write(line.step, scalars);
 }
 

@@ -25,6 +25,8 @@ struct TrainingLine {
   double step_s = 0;  // seconds
   std::int64_t memory_bytes = 0;
   double predicted_step_s = 0;
+  // Of a bad step only: how many were skipped so far, with it; the step whose weights came back.
+  std::optional<std::int64_t> skipped = {}, returned_to = {};
 
   static constexpr auto fields() {
     using S = TrainingLine;
@@ -37,7 +39,9 @@ struct TrainingLine {
                       field("mfu", &S::mfu),
                       field("step_s", &S::step_s),
                       field("memory_bytes", &S::memory_bytes),
-                      field("predicted_step_s", &S::predicted_step_s)};
+                      field("predicted_step_s", &S::predicted_step_s),
+                      field("skipped", &S::skipped),
+                      field("returned_to", &S::returned_to)};
   }
 };
 
@@ -51,7 +55,8 @@ struct EvaluationLine {
   }
 };
 
-// Numbers are written so that they read back as the same bits; one that is not finite as null.
+// Numbers are written so that they read back as the same bits; one that is not finite as null; what
+// has no value is left out.
 std::string to_json_line(const TrainingLine& line);
 std::string to_json_line(const EvaluationLine& line);
 

@@ -74,8 +74,11 @@ struct TrainSection {
   std::int64_t global_batch_size = 1;  // rows of a step, over all ranks
   DType dtype = DType::bf16;           // of the products; master weights are f32
   std::int64_t seed = 1;
-  std::int64_t eval_every = 0;    // steps; 0: at the end only
-  std::int64_t eval_samples = 0;  // rows of an evaluation; 0: all validation data
+  std::int64_t eval_every = 0;      // steps; 0: at the end only
+  std::int64_t eval_samples = 0;    // rows of an evaluation; 0: all validation data
+  double spike_factor = 10;         // a norm or loss above this x the median is bad; 0: none is
+  std::int64_t spike_window = 100;  // good steps that the median is of
+  std::int64_t max_bad_steps = 3;   // in a row: back to a checkpoint
 
   static constexpr auto keys() {
     using S = TrainSection;
@@ -88,6 +91,9 @@ struct TrainSection {
         key("seed", &S::seed, at_least(0)),
         key("eval_every", &S::eval_every, between(0, 1e12)),
         key("eval_samples", &S::eval_samples, between(0, 1e12)),
+        key("spike_factor", &S::spike_factor, at_least(0)),
+        key("spike_window", &S::spike_window, between(1, 1e4)),
+        key("max_bad_steps", &S::max_bad_steps, between(1, 1e12)),
     };
   }
   bool operator==(const TrainSection&) const = default;

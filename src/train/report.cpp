@@ -41,12 +41,14 @@ std::vector<ChartPoint> points(const Metrics& metrics, T TrainingLine::*member) 
   return result;
 }
 
-// The mean of the last fortieth of the steps: one step is too noisy a figure.
+// The mean of the last fortieth of the good steps: one step is too noisy a figure.
 double recent_loss(const Metrics& metrics) {
-  const auto& lines = metrics.training;
-  const std::size_t count = std::min(lines.size(), lines.size() / 40 + 1);
+  std::vector<double> losses;
+  for (const auto& line : metrics.training)
+    if (!line.skipped) losses.push_back(line.loss);
+  const std::size_t count = std::min(losses.size(), losses.size() / 40 + 1);
   double sum = 0;
-  for (std::size_t i = lines.size() - count; i < lines.size(); ++i) sum += lines[i].loss;
+  for (std::size_t i = losses.size() - count; i < losses.size(); ++i) sum += losses[i];
   return sum / double(count);  // NaN of no lines
 }
 
@@ -54,7 +56,7 @@ double recent_loss(const Metrics& metrics) {
 struct Summary {
   double loss, val_loss, tokens_per_s, mfu, step_s, predicted_step_s, memory_bytes;
   double tokens = 0, seconds = 0;
-  std::int64_t step = 0;
+  std::int64_t step = 0, skipped = 0;
 };
 
 Summary summarize(const Metrics& metrics) {
@@ -69,8 +71,10 @@ Summary summarize(const Metrics& metrics) {
       .step_s = median(column(metrics, &TrainingLine::step_s)),
       .predicted_step_s = median(column(metrics, &TrainingLine::predicted_step_s)),
       .memory_bytes = memory.empty() ? kNone : *std::max_element(memory.begin(), memory.end())};
-  for (const auto& line : lines)
+  for (const auto& line : lines) {
     if (std::isfinite(line.step_s)) s.seconds += line.step_s;
+    if (line.skipped) s.skipped = *line.skipped;
+  }
   if (!lines.empty()) s.tokens = double(lines.back().tokens), s.step = lines.back().step;
   return s;
 }
@@ -97,6 +101,8 @@ std::string tiles(const Summary& s) {
   html += tile("Peak memory",
                std::isfinite(s.memory_bytes) ? human_bytes(s.memory_bytes) : "&ndash;", "measured");
   html += tile("Time in steps", human_seconds(s.seconds), human_count(s.tokens) + " tokens");
+  if (s.skipped > 0)
+    html += tile("Steps skipped", std::to_string(s.skipped), "loss or gradient out of bounds");
   return "<div class=\"tiles\">\n" + html + "</div>\n";
 }
 

@@ -3,8 +3,6 @@
 #include <fmt/core.h>
 
 #include <algorithm>
-#include <cmath>
-#include <cstring>
 #include <limits>
 #include <numeric>
 
@@ -17,15 +15,17 @@
 #include "train/lr_schedule.h"
 #include "train/run_lock.h"
 #include "train/trace.h"
+#include "train/trainer_run.h"
 
 namespace autarky {
-namespace {
 
 std::vector<WeightedPrefix> prefixes(const std::vector<DataSource>& sources) {
   std::vector<WeightedPrefix> list;
   for (const auto& s : sources) list.push_back({s.prefix, s.weight});
   return list;
 }
+
+namespace {
 
 double median(std::vector<double> values) {
   if (values.empty()) return 0;
@@ -48,30 +48,7 @@ std::int64_t keep_last(const CheckpointSection& s) {
   return s.keep_last > 0 ? s.keep_last : std::numeric_limits<std::int64_t>::max();
 }
 
-std::span<float> values_of(const TrainingEngine::Parameter& p, StatePart part) {
-  return part == StatePart::weight ? p.master : part == StatePart::m ? p.m : p.v;
-}
-
 }  // namespace
-
-// What lives as long as Trainer::run.
-struct Trainer::Run {
-  std::optional<RunLock> lock;
-  std::unique_ptr<Comm> comm = single_rank();
-  std::optional<TrainingEngine> engine;
-  std::optional<TrainingSet> data;
-  std::optional<ValidationSet> validation;
-  std::optional<MetricsWriter> metrics;
-  std::optional<CheckpointWriter> writer;
-  std::optional<Snapshot> snapshot;
-  std::vector<Batch> batches;
-  TrainState state;
-  TrainSummary summary;
-  std::int64_t saved_step = -1, evaluated_step = -1;
-  std::int64_t memory_bytes = 0;
-  std::vector<double> seconds;  // of this session's steps
-  Timeline timeline;            // of the last step
-};
 
 Trainer::~Trainer() = default;
 
@@ -84,6 +61,7 @@ std::string Trainer::recipe_hash() const {
   r.checkpoint = {};
   r.train.steps = 1;
   r.train.eval_every = r.train.eval_samples = 0;
+  r.train.spike_factor = r.train.spike_window = r.train.max_bad_steps = 1;
   r.schedule = {};
   return hex64(xxh3(to_yaml(r)));
 }
@@ -111,9 +89,9 @@ void Trainer::start(Run& run, bool resume, const TrainHooks& hooks) {
     throw InputError("the run folder already holds checkpoints")
         .at(folder.string())
         .hint("Continue with --resume, or choose another --logging.run_dir");
-  run.writer.emplace(
-      CheckpointOptions{checkpoints(), keep_last(recipe_.checkpoint), recipe_.tokenizer},
-      plan_.model);
+  run.writer.emplace(CheckpointOptions{checkpoints(), keep_last(recipe_.checkpoint),
+                                       recipe_.tokenizer, recipe_.checkpoint.every},
+                     plan_.model);
   run.engine.emplace(engine_options(), backend_, *run.comm);
   if (plan_.snapshot) run.snapshot.emplace(plan_.model);
   run.state.seed = std::uint64_t(recipe_.train.seed);
@@ -134,69 +112,10 @@ void Trainer::start(Run& run, bool resume, const TrainHooks& hooks) {
   run.metrics.emplace(folder / "metrics.jsonl",
                       used ? std::optional(run.state.step) : std::nullopt);
   const Metrics before = read_metrics(folder / "metrics.jsonl");
-  if (!before.training.empty()) run.summary.loss = before.training.back().loss;
+  for (const auto& line : before.training)
+    if (!line.skipped) run.summary.loss = line.loss;
   if (!before.evaluations.empty()) run.summary.val_loss = before.evaluations.back().val_loss;
   write_file_atomic(folder / "recipe.yaml", to_yaml(recipe_));
-  run.batches.resize(std::size_t(recipe_.microbatches()));
-}
-
-void Trainer::restore(Run& run, const TrainHooks& hooks) {
-  const auto found = find_checkpoint(checkpoints());
-  for (const auto& s : found.skipped)
-    hooks.note(fmt::format("damaged checkpoint passed over: {}", s.reason));
-  if (!found.path)
-    throw InputError("no whole checkpoint to resume from").at(checkpoints().string());
-  const TrainState state = read_train_state(*found.path);
-  if (state.recipe_hash != recipe_hash())
-    throw InputError("the recipe is not the one the run was started with")
-        .at(found.path->string())
-        .hint(
-            "Only data, steps, schedule, evaluation, checkpoints and logging may change; the run's "
-            "own "
-            "recipe is recipe.yaml "
-            "in its folder");
-  run.state = load_checkpoint(*found.path, plan_.model,
-                              [&](StatePart part, const ParameterSpec& spec, std::int64_t layer,
-                                  std::span<const float> values) {
-                                const auto to = values_of(run.engine->parameter(spec, layer), part);
-                                std::copy(values.begin(), values.end(), to.begin());
-                              });
-  restore_data(run);
-  run.saved_step = run.state.step;
-  hooks.note(fmt::format("resumed after step {} from {}", run.state.step, found.path->string()));
-}
-
-void Trainer::restore_data(Run& run) {
-  const auto& d = recipe_.data;
-  if (run.state.data.samples() != run.state.samples)
-    throw InputError("the checkpoint's counts of data do not add up")
-        .at(checkpoints().string())
-        .found(fmt::format("{} samples of the sources", run.state.data.samples()))
-        .wanted(fmt::format("{}", run.state.samples));
-  const SampleOptions samples{recipe_.train.seq_length, plan_.model.vocab,
-                              std::uint64_t(recipe_.train.seed)};
-  run.data.emplace(prefixes(d.train_at(run.state.step + 1)), samples, run.state.data);
-  run.data->open(prefixes(d.train));
-  for (const auto& phase : d.phases) run.data->open(prefixes(phase.train));
-}
-
-void Trainer::save(Run& run) {
-  if (run.saved_step == run.state.step) return;
-  run.state.data = run.data->state(run.state.samples);
-  const StateSource live = [&engine = *run.engine](StatePart part, const ParameterSpec& spec,
-                                                   std::int64_t layer, std::span<float> values) {
-    const auto from = values_of(engine.parameter(spec, layer), part);
-    std::copy(from.begin(), from.end(), values.begin());
-  };
-  run.writer->wait();
-  if (run.snapshot) {
-    run.snapshot->fill(live);
-    run.writer->start(run.snapshot->source(), run.state);
-  } else {
-    run.writer->start(live, run.state);
-    run.writer->wait();
-  }
-  run.saved_step = run.state.step;
 }
 
 double Trainer::evaluate(Run& run) {
@@ -217,8 +136,13 @@ double Trainer::evaluate(Run& run) {
 
 void Trainer::one_step(Run& run, const TrainHooks& hooks) {
   const auto batch = recipe_.train.micro_batch_size;
-  if (run.data->change(run.state.samples, prefixes(recipe_.data.train_at(run.state.step + 1))))
+  StepHistory& history = run.state.history;
+  if (run.data->change(run.state.samples, prefixes(recipe_.data.train_at(run.state.step + 1)))) {
     hooks.note(fmt::format("another blend of data from step {} on", run.state.step + 1));
+    history.norms.clear();  // other data, other losses and norms
+    history.losses.clear();
+  }
+  run.batches.resize(std::size_t(recipe_.microbatches()));
   for (auto& b : run.batches) {
     run.data->read(run.state.samples, batch, b);
     run.state.samples += batch;
@@ -226,21 +150,34 @@ void Trainer::one_step(Run& run, const TrainHooks& hooks) {
   const auto step = ++run.state.step;
   const double lr =
       learning_rate(recipe_.schedule, recipe_.optimizer.lr, recipe_.train.steps, step);
-  const StepResult result = run.engine->step(run.batches, lr, step);
+  const StepLimits limits = step_limits(history, recipe_.train);
+  const StepResult result = run.engine->step(run.batches, lr, history.updates + 1, limits);
   run.state.tokens += recipe_.tokens_per_step();
-  if (!std::isfinite(result.grad_norm))
-    hooks.note(
-        fmt::format("step {}: loss or gradient is not finite; the step changed nothing", step));
+  add_step(history, recipe_.train, result);
+  const bool enough = history.bad >= recipe_.train.max_bad_steps;
+  const auto back = enough ? way_back(run) : std::nullopt;
+  report_step(run, result, lr, back, hooks);
+  if (!result.skipped) return run.batches.swap(run.good_batches);
+  run.last_bad = describe_bad_step(result, limits, recipe_.train);
+  hooks.note(fmt::format("step {} skipped: {}", step, run.last_bad));
+  if (enough) go_back(run, back, hooks);
+}
+
+void Trainer::report_step(Run& run, const StepResult& result, double lr,
+                          const std::optional<fs::path>& back, const TrainHooks& hooks) {
   run.seconds.push_back(result.seconds);
   run.memory_bytes = std::max(run.memory_bytes, resident_bytes());
   const double tokens_per_s = double(recipe_.tokens_per_step()) / result.seconds;
   const double mfu = plan_.peak_flops_per_s > 0
                          ? plan_.flops_per_step / result.seconds / plan_.peak_flops_per_s
                          : 0;
-  run.summary.loss = result.loss;
-  run.metrics->write(TrainingLine{step, run.state.tokens, result.loss, result.grad_norm, lr,
-                                  tokens_per_s, mfu, result.seconds, run.memory_bytes,
-                                  plan_.step_s});
+  const auto step = run.state.step;
+  TrainingLine line{step, run.state.tokens, result.loss,      result.grad_norm, lr, tokens_per_s,
+                    mfu,  result.seconds,   run.memory_bytes, plan_.step_s};
+  if (result.skipped) line.skipped = run.state.history.skipped;
+  else run.summary.loss = result.loss;
+  if (back) line.returned_to = checkpoint_step(back->filename().string());
+  run.metrics->write(line);
   Progress progress{step, recipe_.train.steps, result.loss, run.summary.val_loss,
                     lr,   tokens_per_s,        mfu,         -1};
   progress.seconds_left = median(run.seconds) * double(recipe_.train.steps - step);
@@ -277,12 +214,13 @@ TrainSummary Trainer::run(bool resume, const TrainHooks& hooks) {
       run.summary.val_loss = evaluate(run);
       run.metrics->write(EvaluationLine{run.state.step, *run.summary.val_loss});
     }
-    if (recipe_.checkpoint.every > 0 && run.state.step % recipe_.checkpoint.every == 0) save(run);
+    save_if_due(run, hooks);
   }
   run.summary.interrupted = run.state.step < steps;
-  save(run);
+  save_at_the_end(run, hooks);
   run.writer->wait();
   run.summary.steps = run.state.step;
+  run.summary.skipped = run.state.history.skipped;
   const double seconds = median(run.seconds);
   run.summary.tokens_per_s = seconds > 0 ? double(recipe_.tokens_per_step()) / seconds : 0;
   run.summary.mfu = plan_.peak_flops_per_s > 0 && seconds > 0

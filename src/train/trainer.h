@@ -41,8 +41,9 @@ struct TrainHooks {
 };
 
 struct TrainSummary {
-  std::int64_t steps = 0;  // done, all in all
-  double loss = 0;         // of the last step
+  std::int64_t steps = 0;    // done, all in all
+  std::int64_t skipped = 0;  // of these
+  double loss = 0;           // of the last good step
   std::optional<double> val_loss;
   double tokens_per_s = 0, mfu = 0;  // medians of this session's steps
   bool interrupted = false, already_done = false;
@@ -58,7 +59,7 @@ class Trainer {
   // The step's program after that pass, as text.
   std::string dump(Pass last) const;
   // InputError where the run does not fit, its folder holds another run, or the recipe has changed
-  // in what must not change.
+  // in what must not change. Error when bad steps leave nothing to go on with.
   TrainSummary run(bool resume, const TrainHooks& hooks);
   // What the report shows, samples left out; where the steps' time went after run() only.
   ReportInfo report() const;
@@ -74,8 +75,16 @@ class Trainer {
   void restore_data(Run& run);
   void write_reports(Run& run);  // report.html, and trace.json if asked for
   void one_step(Run& run, const TrainHooks& hooks);
+  void report_step(Run& run, const StepResult& result, double lr,
+                   const std::optional<fs::path>& back, const TrainHooks& hooks);
   double evaluate(Run& run);
+  void load(Run& run, const fs::path& checkpoint);
+  bool sound(Run& run);
   void save(Run& run);
+  void save_if_due(Run& run, const TrainHooks& hooks);
+  void save_at_the_end(Run& run, const TrainHooks& hooks);
+  std::optional<fs::path> way_back(Run& run);
+  void go_back(Run& run, const std::optional<fs::path>& checkpoint, const TrainHooks& hooks);
 
   Recipe recipe_;
   const Backend& backend_;

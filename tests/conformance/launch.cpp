@@ -139,7 +139,7 @@ void expect_close(const Values& found, const Values& wanted, const Type& type, d
   for (double w : wanted)
     if (std::isfinite(w)) greatest = std::max(greatest, std::abs(w));
   for (std::size_t i = 0; i < found.size(); ++i) {
-    if (found[i] == wanted[i]) continue;
+    if (found[i] == wanted[i] || (std::isnan(found[i]) && std::isnan(wanted[i]))) continue;
     const double e = std::abs(found[i] - wanted[i]);
     if (!(e <= error)) error = std::isnan(e) ? INFINITY : e, at = i;
   }

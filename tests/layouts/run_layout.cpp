@@ -8,7 +8,7 @@
 #include "base/hash.h"
 #include "base/rng.h"
 #include "comm/local/local_comm.h"
-#include "ops/exact_sum.h"
+#include "ops/adamw.h"
 #include "runtime/session.h"
 
 namespace autarky {
@@ -49,7 +49,9 @@ class RankRun {
     }
     for (int m = 0; m < microbatches_; ++m) fill_data(m);
     if (s_.has("hyper"))
-      fill_with(buffer_of("hyper"), [](std::int64_t i) { return i == 0 ? 0.01 : 0.1; });
+      fill_with(buffer_of("hyper"), [](std::int64_t i) {
+        return i == Hyper::lr ? 0.01 : i >= Hyper::norm_limit ? 0 : 0.1;
+      });
   }
 
   double loss() const {

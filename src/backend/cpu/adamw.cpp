@@ -62,10 +62,12 @@ HWY_EXPORT(copy_piece);
 namespace {
 
 void launch_clip_scale(const ClipScale::Attrs& a, const KernelArgs& x) {
+  const auto digits = [&](std::size_t i) {
+    return ClipScale::DigitsIn(x.in[i].as<const std::int64_t>(), Digits::kCount);
+  };
+  const auto* hyper = x.in[2].as<const float>();
   double factor = 0, norm = 0;
-  ClipScale::compute(a,
-                     std::span<const std::int64_t, Digits::kCount>(x.in[0].as<const std::int64_t>(),
-                                                                   Digits::kCount),
+  ClipScale::compute(a, digits(0), digits(1), hyper[Hyper::norm_limit], hyper[Hyper::loss_limit],
                      factor, norm);
   x.out[0].as<float>()[0] = float(factor);
   x.out[0].as<float>()[1] = float(norm);
@@ -83,9 +85,9 @@ void launch_adamw(const AdamW::Attrs& a, const KernelArgs& x) {
                       float(1 - a.beta1),
                       float(a.beta2),
                       float(1 - a.beta2),
-                      float(1 - double(hyper[0]) * a.weight_decay),
-                      float(double(hyper[0]) / hyper[1]),
-                      float(1 / double(hyper[2])),
+                      float(1 - double(hyper[Hyper::lr]) * a.weight_decay),
+                      float(double(hyper[Hyper::lr]) / hyper[Hyper::correction1]),
+                      float(1 / double(hyper[Hyper::correction2])),
                       float(a.eps)};
   parallel_pieces(x, [&](const Piece& p) { HWY_DYNAMIC_DISPATCH(adam_piece)(p, step); });
 }
@@ -101,14 +103,15 @@ Support supports_adamw(const AdamW::Attrs&, Types in, Types out) {
 }  // namespace
 
 void add_adamw_kernels(KernelTable& table) {
-  table.add<ClipScale>(TypedKernel<ClipScale>{"loops",
-                                              [](const auto&, Types in, Types out) {
-                                                return first_refusal(
-                                                    {wants(in[0], DType::i64, "digits"),
-                                                     wants(out[0], DType::f32, "the result")});
-                                              },
-                                              launch_clip_scale,
-                                              {}});
+  table.add<ClipScale>(TypedKernel<ClipScale>{
+      "loops",
+      [](const auto&, Types in, Types out) {
+        return first_refusal(
+            {wants(in[0], DType::i64, "digits"), wants(in[1], DType::i64, "digits"),
+             wants(in[2], DType::f32, "the limits"), wants(out[0], DType::f32, "the result")});
+      },
+      launch_clip_scale,
+      {}});
   table.add<AdamW>(TypedKernel<AdamW>{"simd", supports_adamw, launch_adamw, {}});
 }
 

@@ -48,12 +48,41 @@ void expect_definition(const typename Op::Attrs& a, const std::vector<Operand>& 
 // AdamW's copy of weights that are not changed (the gradients are not finite).
 std::vector<std::uint16_t> bf16_copies(const std::vector<double>& values) {
   const Type w(DType::f32, {{'e', std::int64_t(values.size())}});
-  const Operand zero(w), hyper(Type(DType::f32, {{'h', 3}}), {0.1, 0.5, 0.5});
+  const Operand zero(w), hyper(Type(DType::f32, {{'h', Hyper::kCount}}), {0.1, 0.5, 0.5, 0, 0});
   const Operand clip(Type(DType::f32, {{'y', 2}}), {NAN, NAN});
   auto out = run<AdamW>({.copy = DType::bf16}, {Operand(w, values), zero, zero, zero, hyper, clip});
   std::vector<std::uint16_t> bits(values.size());
   std::memcpy(bits.data(), out[3].bytes.data(), out[3].bytes.size());
   return bits;
+}
+
+// Factor and norm, clipped to 2, of a gradient's squared norm and a loss, with limits of both.
+std::vector<double> clip_of(double squares, double loss, double norm_limit, double loss_limit = 0) {
+  const auto digits = [](double x) {
+    std::array<std::int64_t, Digits::kCount> d{};
+    Digits::add(x, d);
+    Operand o(Type(DType::i64, {{'z', Digits::kCount}}));
+    std::memcpy(o.bytes.data(), d.data(), sizeof d);
+    return o;
+  };
+  const Operand hyper(Type(DType::f32, {{'h', Hyper::kCount}}),
+                      {0.1, 0.5, 0.5, norm_limit, loss_limit});
+  return run<ClipScale>({.max_norm = 2}, {digits(squares), digits(loss), hyper})[0].values();
+}
+
+TEST(CpuKernels, AStepIsTakenOnlyWithAFiniteLossAndNormWithinTheirLimits) {
+  EXPECT_EQ(clip_of(1, 3, 0), (std::vector<double>{1, 1}));
+  EXPECT_EQ(clip_of(64, 3, 0), (std::vector<double>{0.25, 8}));
+  EXPECT_EQ(clip_of(64, 3, 8, 3), (std::vector<double>{0.25, 8}));
+  for (const auto& skipped : {clip_of(64, 3, 7.5), clip_of(64, 3, 0, 2.5), clip_of(64, 3, -1),
+                              clip_of(64, NAN, 0), clip_of(64, -INFINITY, 0, 1e9)}) {
+    EXPECT_TRUE(std::isnan(skipped[0]));
+    EXPECT_EQ(skipped[1], 8);
+  }
+  for (const double bad : {double(NAN), double(INFINITY)}) {
+    const auto skipped = clip_of(bad, 3, 0);
+    EXPECT_TRUE(std::isnan(skipped[0]) && std::isnan(skipped[1])) << bad;
+  }
 }
 
 TEST(CpuKernels, StoresOfBf16RoundToNearestEven) {
@@ -322,7 +351,7 @@ TEST(CpuKernels, ExactSumsMarkWhatIsNotFinite) {
 
 TEST(CpuKernels, AdamWLeavesEverythingAloneWhenTheGradientsAreNotFinite) {
   const Type w(DType::f32, {{'e', 50}});
-  const Operand hyper(Type(DType::f32, {{'h', 3}}), {0.1, 0.5, 0.5});
+  const Operand hyper(Type(DType::f32, {{'h', Hyper::kCount}}), {0.1, 0.5, 0.5, 0, 0});
   const Operand clip(Type(DType::f32, {{'y', 2}}), {NAN, NAN});
   std::vector<Operand> in = {
       normal(w, 1), normal(w, 2), normal(w, 3), filled(w, Fill::positive, 0, 4), hyper, clip};

@@ -1,0 +1,31 @@
+// What lives as long as Trainer::run; for the trainer's own files.
+#pragma once
+#include "comm/local/local_comm.h"
+#include "train/run_lock.h"
+#include "train/trainer.h"
+
+namespace autarky {
+
+std::vector<WeightedPrefix> prefixes(const std::vector<DataSource>& sources);
+
+struct Trainer::Run {
+  std::optional<RunLock> lock;
+  std::unique_ptr<Comm> comm = single_rank();
+  std::optional<TrainingEngine> engine;
+  std::optional<TrainingSet> data;
+  std::optional<ValidationSet> validation;
+  std::optional<MetricsWriter> metrics;
+  std::optional<CheckpointWriter> writer;
+  std::optional<Snapshot> snapshot;
+  std::vector<Batch> batches;       // of the step at hand
+  std::vector<Batch> good_batches;  // of this session's last good step, if there was one
+  TrainState state;
+  std::string last_bad;  // what was wrong with the last bad step
+  TrainSummary summary;
+  std::int64_t saved_step = -1, evaluated_step = -1;
+  std::int64_t memory_bytes = 0;
+  std::vector<double> seconds;  // of this session's steps
+  Timeline timeline;            // of the last step
+};
+
+}  // namespace autarky

@@ -1,0 +1,160 @@
+// A run's state to and from its checkpoints: saving, resuming, going back after bad steps.
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/error.h"
+#include "train/trainer_run.h"
+
+namespace autarky {
+namespace {
+
+std::span<float> values_of(const TrainingEngine::Parameter& p, StatePart part) {
+  return part == StatePart::weight ? p.master : part == StatePart::m ? p.m : p.v;
+}
+
+Error bad_steps(const fs::path& checkpoints, std::string what, const std::string& last_bad) {
+  return Error(std::move(what))
+      .at(checkpoints.string())
+      .found(last_bad)
+      .hint(
+          "Look at the data of these steps, start again with a lower optimizer.lr, or raise "
+          "train.spike_factor");
+}
+
+}  // namespace
+
+void Trainer::restore(Run& run, const TrainHooks& hooks) {
+  const auto found = find_checkpoint(checkpoints());
+  for (const auto& s : found.skipped)
+    hooks.note(fmt::format("damaged checkpoint passed over: {}", s.reason));
+  if (!found.path)
+    throw InputError("no whole checkpoint to resume from").at(checkpoints().string());
+  const TrainState state = read_train_state(*found.path);
+  if (state.recipe_hash != recipe_hash())
+    throw InputError("the recipe is not the one the run was started with")
+        .at(found.path->string())
+        .hint(
+            "Only data, steps, schedule, evaluation, what makes a bad step, checkpoints and "
+            "logging may change; the run's own recipe is recipe.yaml in its folder");
+  load(run, *found.path);
+  restore_data(run);
+  run.saved_step = run.state.step;
+  hooks.note(fmt::format("resumed after step {} from {}", run.state.step, found.path->string()));
+}
+
+void Trainer::load(Run& run, const fs::path& checkpoint) {
+  run.state = load_checkpoint(checkpoint, plan_.model,
+                              [&](StatePart part, const ParameterSpec& spec, std::int64_t layer,
+                                  std::span<const float> values) {
+                                const auto to = values_of(run.engine->parameter(spec, layer), part);
+                                std::copy(values.begin(), values.end(), to.begin());
+                              });
+  run.engine->refresh_copies();
+}
+
+void Trainer::restore_data(Run& run) {
+  const auto& d = recipe_.data;
+  if (run.state.data.samples() != run.state.samples)
+    throw InputError("the checkpoint's counts of data do not add up")
+        .at(checkpoints().string())
+        .found(fmt::format("{} samples of the sources", run.state.data.samples()))
+        .wanted(fmt::format("{}", run.state.samples));
+  const SampleOptions samples{recipe_.train.seq_length, plan_.model.vocab,
+                              std::uint64_t(recipe_.train.seed)};
+  run.data.emplace(prefixes(d.train_at(run.state.step + 1)), samples, run.state.data);
+  run.data->open(prefixes(d.train));
+  for (const auto& phase : d.phases) run.data->open(prefixes(phase.train));
+}
+
+void Trainer::save(Run& run) {
+  if (run.saved_step == run.state.step) return;
+  run.state.data = run.data->state(run.state.samples);
+  const StateSource live = [&engine = *run.engine](StatePart part, const ParameterSpec& spec,
+                                                   std::int64_t layer, std::span<float> values) {
+    const auto from = values_of(engine.parameter(spec, layer), part);
+    std::copy(from.begin(), from.end(), values.begin());
+  };
+  run.writer->wait();
+  if (run.snapshot) {
+    run.snapshot->fill(live);
+    run.writer->start(run.snapshot->source(), run.state);
+  } else {
+    run.writer->start(live, run.state);
+    run.writer->wait();
+  }
+  run.saved_step = run.state.step;
+}
+
+// Whether the weights are worth a checkpoint: nobody has seen yet what the last update made of
+// them. They are finite, and a batch that was good before it still is.
+bool Trainer::sound(Run& run) {
+  if (!run.engine->finite()) return false;
+  if (run.good_batches.empty()) return run.state.history.bad == 0;
+  const Batch& batch = run.good_batches.front();
+  const auto targets = std::max<std::int64_t>(batch.target_count, 1);
+  const double loss = run.engine->evaluate(batch) / double(targets);
+  const double limit = step_limits(run.state.history, recipe_.train).loss;
+  return std::isfinite(loss) && (limit == 0 || loss <= limit);
+}
+
+void Trainer::save_if_due(Run& run, const TrainHooks& hooks) {
+  const auto step = run.state.step, every = recipe_.checkpoint.every;
+  if (every == 0 || step % every != 0 || run.state.history.bad > 0) return;
+  if (sound(run)) return save(run);
+  hooks.note(fmt::format("the weights after step {} are not good and are not saved", step));
+}
+
+void Trainer::save_at_the_end(Run& run, const TrainHooks& hooks) {
+  if (run.saved_step == run.state.step) return;
+  if (sound(run)) return save(run);
+  const std::string what =
+      fmt::format("the weights after step {} are not good and were not saved", run.state.step);
+  if (run.summary.interrupted) return hooks.note(what);
+  throw bad_steps(checkpoints(), what, run.last_bad);
+}
+
+// Where the run goes back to after too many bad steps in a row: the newest of the checkpoints that
+// the recipe plans, so that a run that was stopped and saved in between goes the same way.
+std::optional<fs::path> Trainer::way_back(Run& run) {
+  run.writer->wait();
+  const StepHistory& history = run.state.history;
+  const auto first_bad = run.state.step - history.bad + 1, every = recipe_.checkpoint.every;
+  const auto may = [&](std::int64_t step) { return may_return_to(history, first_bad, step); };
+  const auto planned = [&](std::int64_t step) {
+    return every > 0 && step % every == 0 && may(step);
+  };
+  const auto found = find_checkpoint(checkpoints(), planned);
+  return found.path ? found.path : find_checkpoint(checkpoints(), may).path;
+}
+
+// Weights, moments and what belongs to them become the checkpoint's. The data, and with it the
+// count of steps, goes on after the bad steps: what lies between is not drawn again.
+void Trainer::go_back(Run& run, const std::optional<fs::path>& checkpoint,
+                      const TrainHooks& hooks) {
+  const TrainState now = run.state;
+  const auto& history = now.history;
+  const std::string what =
+      fmt::format("{} bad steps in a row, up to step {}", history.bad, now.step);
+  if (!checkpoint)
+    throw bad_steps(checkpoints(),
+                    what + (history.returned_at == 0
+                                ? ", and there is no good checkpoint to go back to"
+                                : fmt::format(", and the run has gone back after step {} already, "
+                                              "with no good checkpoint since",
+                                              history.returned_at)),
+                    run.last_bad);
+  load(run, *checkpoint);
+  hooks.note(fmt::format("{}: back to the weights of step {}; the data goes on with step {}", what,
+                         run.state.step, now.step + 1));
+  StepHistory restored = std::move(run.state.history);
+  restored.bad = 0;
+  restored.skipped = history.skipped;
+  restored.returned_at = now.step;
+  run.state = now;
+  run.state.history = std::move(restored);
+  run.good_batches.clear();
+}
+
+}  // namespace autarky
