@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/core.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -10,7 +11,7 @@
 #include <cstring>
 #include <utility>
 
-#include "base/error.h"
+#include "base/temporary.h"
 
 namespace autarky {
 namespace {
@@ -26,14 +27,64 @@ InputError cannot(std::string_view verb, const fs::path& path) {
   return InputError(fmt::format("cannot {} '{}': {}", verb, path.string(), std::strerror(errno)));
 }
 
-// Not the input's fault: a disk is full or broken.
-Error failed_to(std::string_view verb, const fs::path& path) {
-  Error error(fmt::format("cannot {} '{}': {}", verb, path.string(), std::strerror(errno)));
-  if (errno == ENOSPC) error.hint("free some space, or write to another disk");
-  return error;
+// Whether `name` is FILE.tmp and digits: a temporary name of AtomicFile for that file.
+bool is_temporary_of(std::string_view name, const std::string& file) {
+  if (!name.starts_with(file + ".tmp")) return false;
+  const std::string_view process = name.substr(file.size() + 4);
+  return !process.empty() && process.find_first_not_of("0123456789") == process.npos;
+}
+
+// What is being written is locked; the system unlocks it when its process ends, however it ends.
+void remove_abandoned(const fs::path& path) {
+  const fs::path folder = path.has_parent_path() ? path.parent_path() : fs::path(".");
+  std::error_code error;
+  for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
+    if (!is_temporary_of(it->path().filename().string(), path.filename().string())) continue;
+    const Descriptor file{::open(it->path().c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW)};
+    if (file.fd >= 0 && ::flock(file.fd, LOCK_EX | LOCK_NB) == 0) ::unlink(it->path().c_str());
+  }
+}
+
+// -1: between its opening and its locking another process took the file for abandoned.
+int create_locked(const fs::path& path) {
+  const int fd =
+      ::open(temporary_name(path).c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+  if (fd < 0) throw file_error("write", path);
+  struct stat info {};
+  const bool locked = ::flock(fd, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK;
+  if (locked && ::fstat(fd, &info) == 0 && info.st_nlink > 0) return fd;
+  ::close(fd);
+  return -1;
 }
 
 }  // namespace
+
+fs::path temporary_name(const fs::path& path) {
+  return path.string() + ".tmp" + std::to_string(::getpid());
+}
+
+Error file_error(std::string_view verb, const fs::path& path) {
+  const int code = errno;
+  const std::string what =
+      fmt::format("cannot {} '{}': {}", verb, path.string(), std::strerror(code));
+  switch (code) {
+    case ENOSPC:
+    case EDQUOT:
+    case EFBIG:
+      return Error(what).hint("Free some space, or write to another disk");
+    case ENOENT:
+    case ENOTDIR:
+    case EISDIR:
+    case EACCES:
+    case EPERM:
+    case EROFS:
+    case ELOOP:
+    case ENAMETOOLONG:
+      return Error(what, 2).hint("Does the folder exist, and may you write to it?");
+    default:
+      return Error(what);
+  }
+}
 
 MappedFile::MappedFile(const fs::path& path) {
   const Descriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
@@ -66,58 +117,43 @@ std::string read_file(const fs::path& path) {
 
 void sync_path(const fs::path& path) {
   const Descriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
-  if (file.fd < 0 || ::fsync(file.fd) != 0) throw cannot("sync", path);
+  if (file.fd < 0 || ::fsync(file.fd) != 0) throw file_error("sync", path);
 }
 
-void write_file_atomic(const fs::path& path, std::string_view content) {
-  const fs::path temporary = path.string() + ".tmp" + std::to_string(::getpid());
-  {
-    const Descriptor file{
-        ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644)};
-    if (file.fd < 0) throw cannot("write", temporary);
-    for (std::string_view rest = content; !rest.empty();) {
-      const ssize_t n = ::write(file.fd, rest.data(), rest.size());
-      if (n < 0 && errno == EINTR) continue;
-      if (n < 0) {
-        const auto error = cannot("write", temporary);
-        ::unlink(temporary.c_str());
-        throw error;
-      }
-      rest.remove_prefix(std::size_t(n));
-    }
-    if (::fsync(file.fd) != 0) throw cannot("sync", temporary);
+AtomicFile::AtomicFile(const fs::path& path) : path_(path), temporary_(temporary_name(path)) {
+  remove_abandoned(path);
+  while ((fd_ = create_locked(path)) < 0) {
   }
-  if (::rename(temporary.c_str(), path.c_str()) != 0) throw cannot("write", path);
-}
-
-AtomicFile::AtomicFile(const fs::path& path)
-    : path_(path), temporary_(path.string() + ".tmp" + std::to_string(::getpid())) {
-  fd_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-  if (fd_ < 0) throw failed_to("write", temporary_);
 }
 
 AtomicFile::~AtomicFile() { abandon(); }
 
 void AtomicFile::abandon() {
   if (fd_ < 0) return;
-  ::close(std::exchange(fd_, -1));
   ::unlink(temporary_.c_str());
+  ::close(std::exchange(fd_, -1));
 }
 
 void AtomicFile::put(std::span<const std::byte> bytes) {
   while (!bytes.empty()) {
     const ssize_t n = ::write(fd_, bytes.data(), bytes.size());
     if (n < 0 && errno == EINTR) continue;
-    if (n < 0) throw failed_to("write", temporary_);
+    if (n < 0) throw file_error("write", path_);
     bytes = bytes.subspan(std::size_t(n));
   }
 }
 
 void AtomicFile::finish() {
-  if (::fsync(fd_) != 0) throw failed_to("sync", temporary_);
-  if (::rename(temporary_.c_str(), path_.c_str()) != 0) throw failed_to("write", path_);
+  if (::fsync(fd_) != 0) throw file_error("sync", path_);
+  if (::rename(temporary_.c_str(), path_.c_str()) != 0) throw file_error("write", path_);
   ::close(std::exchange(fd_, -1));
   sync_path(path_.has_parent_path() ? path_.parent_path() : fs::path("."));
+}
+
+void write_file_atomic(const fs::path& path, std::string_view content) {
+  AtomicFile file(path);
+  file.put(std::as_bytes(std::span(content)));
+  file.finish();
 }
 
 }  // namespace autarky

@@ -66,9 +66,6 @@ class MegatronWriter {
  public:
   // u16 when vocab_size <= 65536, else i32. InputError if the files cannot be made.
   MegatronWriter(const fs::path& prefix, std::int64_t vocab_size);
-  ~MegatronWriter();
-  MegatronWriter(const MegatronWriter&) = delete;
-  MegatronWriter& operator=(const MegatronWriter&) = delete;
 
   // InputError for an id outside [0, vocab_size) or a document of 2^31 tokens or more.
   void add_document(std::span<const std::int32_t> tokens);
@@ -84,12 +81,11 @@ class MegatronWriter {
   void write_pointers();
   void write_document_index();
 
-  fs::path prefix_, bin_path_, idx_path_;  // the latter two are temporary names
+  AtomicFile bin_file_, idx_file_;
   std::int64_t vocab_size_;
   DType dtype_;
-  std::ofstream bin_, idx_;
+  std::ofstream bin_, idx_;  // write the above
   std::int64_t documents_ = 0, tokens_ = 0;
-  bool published_ = false;
 };
 
 }  // namespace autarky

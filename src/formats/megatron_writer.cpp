@@ -1,13 +1,10 @@
 #include <fmt/core.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
-#include <cstring>
 #include <limits>
 
-#include "base/error.h"
+#include "base/temporary.h"
 #include "formats/megatron_index.h"
 
 namespace autarky {
@@ -15,22 +12,8 @@ namespace {
 
 constexpr std::size_t kChunk = 4096;  // elements held at a time
 
-fs::path final_name(const fs::path& prefix, std::string_view suffix) {
+fs::path suffixed(const fs::path& prefix, std::string_view suffix) {
   return prefix.string() + std::string(suffix);
-}
-fs::path temporary_name(const fs::path& prefix, std::string_view suffix) {
-  return final_name(prefix, suffix).string() + ".tmp" + std::to_string(::getpid());
-}
-
-std::string cannot_write(const fs::path& path) {
-  return fmt::format("cannot write '{}': {}", path.string(), std::strerror(errno));
-}
-
-std::ofstream create(const fs::path& path) {
-  std::ofstream file(path, std::ios::binary | std::ios::trunc);
-  if (!file)
-    throw InputError(cannot_write(path)).hint("Does the folder exist, and may you write to it?");
-  return file;
 }
 
 template <typename T>
@@ -42,38 +25,23 @@ void put(std::ofstream& file, T value) {
   put(file, std::span<const T>(&value, 1));
 }
 
-void close_and_sync(std::ofstream& file, const fs::path& path) {
-  file.close();
-  if (!file) throw Error(cannot_write(path));
-  sync_path(path);
+void close(std::ofstream& stream, const AtomicFile& file) {
+  stream.close();
+  if (!stream) throw file_error("write", file.path());
 }
 
 }  // namespace
 
 MegatronWriter::MegatronWriter(const fs::path& prefix, std::int64_t vocab_size)
-    : prefix_(prefix),
-      bin_path_(temporary_name(prefix, ".bin")),
-      idx_path_(temporary_name(prefix, ".idx")),
+    : bin_file_(suffixed(prefix, ".bin")),
+      idx_file_(suffixed(prefix, ".idx")),
       vocab_size_(vocab_size),
       dtype_(vocab_size <= 65536 ? DType::u16 : DType::i32),
-      bin_(create(bin_path_)) {
+      bin_(temporary_name(bin_file_.path()), std::ios::binary),
+      idx_(temporary_name(idx_file_.path()), std::ios::binary) {
   AUTARKY_CHECK(vocab_size > 0 && vocab_size <= std::numeric_limits<std::int32_t>::max(),
                 "vocabulary size");
-  try {
-    idx_ = create(idx_path_);
-  } catch (...) {
-    std::error_code ignored;
-    fs::remove(bin_path_, ignored);
-    throw;
-  }
   write_header();  // with counts of 0; seal() writes it again
-}
-
-MegatronWriter::~MegatronWriter() {
-  if (published_) return;
-  std::error_code ignored;
-  fs::remove(bin_path_, ignored);
-  fs::remove(idx_path_, ignored);
 }
 
 void MegatronWriter::write_header() {
@@ -104,7 +72,7 @@ void MegatronWriter::add_document(std::span<const std::int32_t> tokens) {
     rest = rest.subspan(part.size());
   }
   put(idx_, std::int32_t(tokens.size()));
-  if (!bin_ || !idx_) throw Error(cannot_write(bin_ ? idx_path_ : bin_path_));
+  if (!bin_ || !idx_) throw file_error("write", (bin_ ? idx_file_ : bin_file_).path());
   ++documents_;
   tokens_ += std::int64_t(tokens.size());
 }
@@ -112,14 +80,14 @@ void MegatronWriter::add_document(std::span<const std::int32_t> tokens) {
 // The sizes are in the file already: read them back, a part at a time, and append their sums.
 void MegatronWriter::write_pointers() {
   idx_.flush();
-  std::ifstream sizes(idx_path_, std::ios::binary);
+  std::ifstream sizes(temporary_name(idx_file_.path()), std::ios::binary);
   sizes.seekg(kMegatronHeaderBytes);
   std::array<std::int32_t, kChunk> part;
   std::int64_t byte = 0;
   for (std::int64_t done = 0; done < documents_;) {
     const auto n = std::min(std::int64_t(kChunk), documents_ - done);
     if (!sizes.read(reinterpret_cast<char*>(part.data()), n * 4))
-      throw Error(fmt::format("cannot read back '{}'", idx_path_.string()));
+      throw Error(fmt::format("cannot read back '{}'", idx_file_.path().string()));
     for (std::int64_t i = 0; i < n; ++i) {
       put(idx_, byte);
       byte += part[std::size_t(i)] * byte_size(dtype_);
@@ -137,20 +105,20 @@ void MegatronWriter::seal() {
   write_document_index();
   idx_.seekp(0);
   write_header();
-  close_and_sync(bin_, bin_path_);
-  close_and_sync(idx_, idx_path_);
+  close(bin_, bin_file_);
+  close(idx_, idx_file_);
+  sync_path(temporary_name(bin_file_.path()));
+  sync_path(temporary_name(idx_file_.path()));
 }
 
 void MegatronWriter::publish() {
   AUTARKY_CHECK(!idx_.is_open(), "seal() before publish()");
-  const auto bin = final_name(prefix_, ".bin"), idx = final_name(prefix_, ".idx");
   std::error_code error;
-  fs::remove(idx, error);  // an old index must not stand beside a new .bin
-  if (!error) fs::rename(bin_path_, bin, error);
-  if (!error) fs::rename(idx_path_, idx, error);
-  if (error) throw Error(fmt::format("cannot write '{}': {}", prefix_.string(), error.message()));
-  published_ = true;
-  sync_path(prefix_.has_parent_path() ? prefix_.parent_path() : fs::path("."));
+  fs::remove(idx_file_.path(), error);  // an old index must not stand beside a new .bin
+  if (error)
+    throw Error(fmt::format("cannot write '{}': {}", idx_file_.path().string(), error.message()));
+  bin_file_.finish();
+  idx_file_.finish();
 }
 
 }  // namespace autarky
