@@ -5,14 +5,10 @@
 #include <string_view>
 
 #include "ir/graph.h"
+#include "passes/recompute_policy.h"
 
 namespace autarky {
 
-enum class Recompute : std::uint8_t {
-  none,       // the forward keeps every value that a gradient uses
-  selective,  // what is cheap and can be had from kept values is computed again
-  full,       // nothing is kept but the block's inputs
-};
 std::optional<Recompute> parse_recompute(std::string_view name);
 std::string_view recompute_name(Recompute r);
 

@@ -9,7 +9,7 @@
 
 #include "base/dtype.h"
 #include "base/file.h"
-#include "passes/recompute.h"
+#include "passes/recompute_policy.h"
 #include "train/lr_schedule.h"
 #include "train/recipe_key.h"
 
