@@ -36,11 +36,15 @@ std::string scaled(double n, std::span<const char* const> units) {
 }  // namespace
 
 std::string nearest_name(std::string_view name, std::span<const std::string> candidates) {
+  constexpr std::size_t kLongest = 256;  // nobody mistypes more, and files hold hostile names
   std::string best;
+  if (name.size() > kLongest) return best;
   std::size_t least = std::max<std::size_t>(2, name.size() / 2) + 1;
-  for (const auto& candidate : candidates)
+  for (const auto& candidate : candidates) {
+    if (candidate.size() >= name.size() + least) continue;
     if (const auto distance = edit_distance(name, candidate); distance < least)
       least = distance, best = candidate;
+  }
   return best;
 }
 

@@ -65,25 +65,4 @@ std::string JsonField::shown() const {
   return text.size() <= 80 ? text : text.substr(0, 80) + "...";
 }
 
-nlohmann::json read_json_unordered(const fs::path& path) {
-  constexpr int kMaxDepth = 64;
-  const MappedFile file(path);
-  bool too_deep = false;
-  const auto limit = [&](int depth, nlohmann::json::parse_event_t, nlohmann::json&) {
-    too_deep |= depth > kMaxDepth;
-    return !too_deep;
-  };
-  try {
-    auto result = nlohmann::json::parse(file.text(), limit);
-    if (too_deep)
-      throw InputError(fmt::format("JSON nested deeper than {} levels", kMaxDepth))
-          .at(path.string());
-    return result;
-  } catch (const nlohmann::json::parse_error& e) {
-    throw InputError(fmt::format("not valid JSON at byte {} of {}", e.byte, file.text().size()))
-        .at(path.string())
-        .hint("The file may be truncated: copy or make it again.");
-  }
-}
-
 }  // namespace autarky

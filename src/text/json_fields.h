@@ -43,7 +43,4 @@ class JsonField {
   std::string where_;
 };
 
-// Parses a file; nesting is limited to 64 levels. Throws InputError.
-nlohmann::json read_json_unordered(const fs::path& path);
-
 }  // namespace autarky

@@ -6,6 +6,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "base/json.h"
 #include "text/json_fields.h"
 #include "text/sentencepiece.h"
 #include "text/steps_json.h"

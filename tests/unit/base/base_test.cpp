@@ -69,6 +69,25 @@ TEST(Json, ErrorsNameTheFileAndLimitDepth) {
   EXPECT_THROW(parse_json(std::string(1000, '[') + std::string(1000, ']'), "deep"), InputError);
 }
 
+TEST(Json, ObjectsThatWouldTakeQuadraticTimeAreRefused) {
+  std::string text = "{\"0\": {}";
+  for (std::size_t i = 1; i < kMostKeys; ++i) text += ", \"" + std::to_string(i) + "\": {}";
+  EXPECT_EQ(parse_json(text + "}", "x.json").size(), kMostKeys);
+  try {
+    parse_json("[" + text + ", \"one more\": 1}]", "x.json");
+    FAIL();
+  } catch (const InputError& e) {
+    EXPECT_STREQ(e.what(), "x.json: a JSON object of more than 10000 keys");
+  }
+}
+
+TEST(Words, NamesOfHostileLengthHaveNoNeighbour) {
+  const std::string longest(256, 'a'), too_long(257, 'a');
+  EXPECT_EQ(nearest_name(longest, std::vector{longest + "b"}), longest + "b");
+  EXPECT_EQ(nearest_name(too_long, std::vector{too_long}), "");
+  EXPECT_EQ(nearest_name("steps", std::vector{std::string(100'000'000, 's')}), "");
+}
+
 TEST(Words, NearestName) {
   const std::vector<std::string> keys = {"steps", "seed", "seq_length"};
   EXPECT_EQ(nearest_name("stepz", keys), "steps");

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <cstring>
+#include <ctime>
 #include <fstream>
 #include <numeric>
 
@@ -215,6 +216,20 @@ TEST_F(Safetensors, RefusesDamagedHeaders) {
                       R"("a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}})",
                       "x"),
               {"'a' is there twice"});
+}
+
+TEST_F(Safetensors, AHeaderOfManyTensorsTakesNoQuadraticTime) {
+  constexpr int kTensors = 150'000;
+  std::string header = "{", map = R"({"weight_map":{)";
+  for (int i = 0; i < kTensors; ++i) {
+    const std::string name = (i ? ",\"a" : "\"a") + std::to_string(i) + "\":";
+    header += name + R"({"dtype":"U8","shape":[0],"data_offsets":[0,0]})";
+    map += name + "\"x.safetensors\"";
+  }
+  const auto start = std::clock();
+  EXPECT_EQ(SafetensorsReader(file(header + "}", "")).tensors().size(), kTensors);
+  EXPECT_EQ(SafetensorsReader(save("x.index.json", map + "}}")).tensors().size(), kTensors);
+  EXPECT_LT(double(std::clock() - start) / CLOCKS_PER_SEC, 20);
 }
 
 TEST_F(Safetensors, RefusesADtypeItDoesNotStoreByName) {
