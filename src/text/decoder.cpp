@@ -7,22 +7,30 @@
 namespace autarky {
 namespace {
 
-std::string apply(const ByteLevel&, std::string text, bool) {
+// What a step must know beside the text.
+struct Place {
+  bool is_first;
+  std::size_t most;  // bytes
+};
+
+std::string apply(const ByteLevel&, std::string text, Place) {
   auto bytes = byte_level_bytes(text);
   return bytes ? *std::move(bytes) : text;
 }
 
-std::string apply(const Replacer& replacer, std::string text, bool) { return replacer.apply(text); }
+std::string apply(const Replacer& replacer, std::string text, Place place) {
+  return replacer.apply(text, place.most);
+}
 
 // "<0x0A>" is the byte 10.
-std::string apply(const ByteFallback&, std::string text, bool) {
+std::string apply(const ByteFallback&, std::string text, Place) {
   if (text.size() != 6 || !text.starts_with("<0x") || text[5] != '>') return text;
   unsigned byte = 0;
   const auto result = std::from_chars(text.data() + 3, text.data() + 5, byte, 16);
   return result.ptr == text.data() + 5 ? std::string(1, char(byte)) : text;
 }
 
-std::string apply(const StripEnds& strip, std::string text, bool) {
+std::string apply(const StripEnds& strip, std::string text, Place) {
   std::size_t from = 0, to = text.size();
   const std::size_t n = strip.content.size();
   const std::string_view view = text;
@@ -32,8 +40,8 @@ std::string apply(const StripEnds& strip, std::string text, bool) {
   return text.substr(from, to - from);
 }
 
-std::string apply(const Metaspace& space, std::string text, bool is_first) {
-  const bool gone = is_first && space.scheme != PrependScheme::never;
+std::string apply(const Metaspace& space, std::string text, Place place) {
+  const bool gone = place.is_first && space.scheme != PrependScheme::never;
   std::string out;
   for (std::size_t i = 0; i < text.size();) {
     if (!std::string_view(text).substr(i).starts_with(space.replacement)) {
@@ -49,6 +57,7 @@ std::string apply(const Metaspace& space, std::string text, bool is_first) {
 }  // namespace
 
 Decoder::Decoder(const std::vector<DecoderStep>& steps, std::string_view where) {
+  check_step_count(steps.size(), where);
   auto* list = &each_;
   for (const DecoderStep& step : steps) {
     if (std::holds_alternative<Fuse>(step)) list = &whole_;
@@ -67,14 +76,16 @@ Decoder::Decoder(const std::vector<DecoderStep>& steps, std::string_view where) 
 
 std::string Decoder::token(std::string_view text, bool is_first) const {
   std::string out(text);
+  const Place place{is_first, most_replaced(text.size())};
   for (const Step& step : each_)
-    out = std::visit([&](const auto& s) { return apply(s, std::move(out), is_first); }, step);
+    out = std::visit([&](const auto& s) { return apply(s, std::move(out), place); }, step);
   return out;
 }
 
 std::string Decoder::finish(std::string text) const {
+  const Place place{true, most_replaced(text.size())};
   for (const Step& step : whole_)
-    text = std::visit([&](const auto& s) { return apply(s, std::move(text), true); }, step);
+    text = std::visit([&](const auto& s) { return apply(s, std::move(text), place); }, step);
   return text;
 }
 

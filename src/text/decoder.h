@@ -13,9 +13,10 @@ namespace autarky {
 // tokens of ByteFallback become their byte at once, so bytes that are not UTF-8 come back too.
 class Decoder {
  public:
-  // Throws InputError, naming `where`, for a pattern that does not compile.
+  // Throws InputError, naming `where`, for too many steps or a pattern that does not compile.
   Decoder(const std::vector<DecoderStep>& steps, std::string_view where);
 
+  // InputError, here and in finish(), for what grows beyond most_replaced().
   // A token's bytes; the first of a text may lose its leading space.
   std::string token(std::string_view text, bool is_first) const;
   bool first_differs() const { return first_differs_; }

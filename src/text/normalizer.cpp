@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 #include <unicode/uchar.h>
 
+#include "base/error.h"
 #include "text/normal_form.h"
 #include "text/utf8.h"
 
@@ -11,12 +12,16 @@ namespace {
 
 bool is_space(char32_t c) { return u_isUWhiteSpace(UChar32(c)); }
 
-std::string apply(NormalForm form, std::string text) { return normal_form(form, text); }
-std::string apply(const Prepend& prepend, std::string text) {
+std::string apply(NormalForm form, std::string text, std::size_t) {
+  return normal_form(form, text);
+}
+std::string apply(const Prepend& prepend, std::string text, std::size_t) {
   return text.empty() ? text : prepend.text + text;
 }
-std::string apply(const Replacer& replacer, std::string text) { return replacer.apply(text); }
-std::string apply(const StripSpaces& strip, std::string text) {
+std::string apply(const Replacer& replacer, std::string text, std::size_t most) {
+  return replacer.apply(text, most);
+}
+std::string apply(const StripSpaces& strip, std::string text, std::size_t) {
   if (strip.right) text.resize(text.size() - trailing_spaces(text));
   if (strip.left) text.erase(0, leading_spaces(text));
   return text;
@@ -45,19 +50,30 @@ std::size_t trailing_spaces(std::string_view text) {
   return text.size() - end;
 }
 
-Replacer::Replacer(const Replace& replace, std::string_view where) : replace_(replace) {
+Replacer::Replacer(const Replace& replace, std::string_view where)
+    : replace_(replace), where_(where) {
   if (!replace.pattern.literal || replace.pattern.text.empty())
     regex_.emplace(replace.pattern, where);
 }
 
-std::string Replacer::apply(std::string_view text) const {
+void Replacer::check(std::size_t size, std::size_t most) const {
+  if (size > most)
+    throw InputError(
+        fmt::format("replacing '{}' makes a text too long", replace_.pattern.text.substr(0, 60)))
+        .at(where_)
+        .wanted(fmt::format("at most {} bytes", most));
+}
+
+std::string Replacer::apply(std::string_view text, std::size_t most) const {
   std::string out;
   out.reserve(text.size() + text.size() / 4);
   if (!regex_) {
     const std::string& what = replace_.pattern.text;
     std::size_t done = 0;
-    for (std::size_t at; (at = text.find(what, done)) != text.npos; done = at + what.size())
+    for (std::size_t at; (at = text.find(what, done)) != text.npos; done = at + what.size()) {
       out.append(text, done, at - done) += replace_.content;
+      check(out.size(), most);
+    }
     return out.append(text, done);
   }
   RegexMatches matches(*regex_);
@@ -67,6 +83,7 @@ std::string Replacer::apply(std::string_view text) const {
     std::size_t done = 0, from, to;
     while (matches.next(from, to)) {
       out.append(valid, done, from - done) += replace_.content;
+      check(out.size(), most);
       done = to;
     }
     out.append(valid, done);
@@ -79,6 +96,7 @@ std::string Replacer::apply(std::string_view text) const {
 }
 
 Normalizer::Normalizer(const std::vector<NormalizerStep>& steps, std::string_view where) {
+  check_step_count(steps.size(), where);
   for (const NormalizerStep& step : steps)
     if (const auto* replace = std::get_if<Replace>(&step))
       steps_.emplace_back(Replacer(*replace, where));
@@ -89,8 +107,10 @@ Normalizer::Normalizer(const std::vector<NormalizerStep>& steps, std::string_vie
 
 std::string Normalizer::apply(std::string_view text) const {
   std::string result(text);
+  const std::size_t most = most_replaced(text.size());
   for (const auto& step : steps_)
-    result = std::visit([&](const auto& s) { return autarky::apply(s, std::move(result)); }, step);
+    result =
+        std::visit([&](const auto& s) { return autarky::apply(s, std::move(result), most); }, step);
   return result;
 }
 

@@ -10,24 +10,33 @@
 
 namespace autarky {
 
+// Most bytes that replacing makes of a text of `size`: a few hostile steps, each of which makes
+// many characters of one, would fill any memory.
+constexpr std::size_t most_replaced(std::size_t size) { return 256 + 64 * size; }
+
 // text with every match replaced. Patterns run over maximal stretches of valid UTF-8 only.
 class Replacer {
  public:
   Replacer(const Replace& replace, std::string_view where);
-  std::string apply(std::string_view text) const;
+  // InputError for a result of more than `most` bytes.
+  std::string apply(std::string_view text, std::size_t most) const;
 
  private:
+  void check(std::size_t size, std::size_t most) const;
+
   Replace replace_;
+  std::string where_;           // for messages
   std::optional<Regex> regex_;  // none for plain strings
 };
 
 // Immutable and thread-safe.
 class Normalizer {
  public:
-  // Throws InputError, naming `where`, for a pattern that does not compile.
+  // Throws InputError, naming `where`, for too many steps or a pattern that does not compile.
   Normalizer(const std::vector<NormalizerStep>& steps, std::string_view where);
 
   bool changes_nothing() const { return steps_.empty(); }
+  // InputError for a text that grows beyond most_replaced().
   std::string apply(std::string_view text) const;
 
  private:

@@ -90,7 +90,6 @@ RegexMatches::RegexMatches(const Regex& regex) : scratch_(new Scratch{}) {
   scratch_->code = regex.code_->code.get();
   scratch_->data.reset(pcre2_match_data_create_from_pattern(scratch_->code, nullptr));
   scratch_->context.reset(pcre2_match_context_create(nullptr));
-  pcre2_set_match_limit(scratch_->context.get(), Regex::kMatchLimit);
   pcre2_set_heap_limit(scratch_->context.get(), kHeapLimitKib);
 }
 RegexMatches::~RegexMatches() = default;
@@ -98,6 +97,7 @@ RegexMatches::RegexMatches(RegexMatches&&) noexcept = default;
 
 void RegexMatches::start(std::string_view valid_utf8) {
   text_ = valid_utf8;
+  pcre2_set_match_limit(scratch_->context.get(), Regex::match_limit(text_.size()));
   at_ = done_ = 0;
 }
 

@@ -1,6 +1,8 @@
 // Patterns of tokenizer files (PCRE2, with Unicode properties).
 #pragma once
+#include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <string_view>
 
@@ -17,7 +19,11 @@ class Regex {
   Regex(Regex&&) noexcept;
   Regex& operator=(Regex&&) noexcept;
 
-  static constexpr unsigned kMatchLimit = 1u << 28;  // for 100 MB of spaces with some to spare
+  // Steps of one match: a hostile pattern costs little in a short text, and 100 MB of spaces have
+  // some to spare.
+  static constexpr std::uint32_t match_limit(std::size_t text_size) {
+    return std::uint32_t(std::min<std::size_t>((1u << 20) + 3 * text_size, 1u << 30));
+  }
 
  private:
   friend class RegexMatches;
@@ -34,7 +40,7 @@ class RegexMatches {
 
   void start(std::string_view valid_utf8);
   // The next match, [from, to) of the text; empty ones do not touch the match before.
-  // Throws InputError if it takes more than Regex::kMatchLimit steps.
+  // Throws InputError if it takes more than Regex::match_limit() steps.
   bool next(std::size_t& from, std::size_t& to);
 
  private:

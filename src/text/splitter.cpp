@@ -12,7 +12,6 @@
 namespace autarky {
 namespace {
 
-constexpr std::size_t kMaxSteps = 16;
 // char::is_ascii_punctuation or category P.
 const TextPattern kPunctuation{R"([!-/:-@\[-`{-~\p{P}])"};
 
@@ -190,11 +189,7 @@ class Splitter::Run {
 };
 
 Splitter::Splitter(const std::vector<PreTokenizerStep>& steps, std::string_view where) {
-  if (steps.size() > kMaxSteps)
-    throw InputError("too many steps")
-        .at(where)
-        .found(std::to_string(steps.size()))
-        .wanted(fmt::format("at most {}", kMaxSteps));
+  check_step_count(steps.size(), where);
   for (const PreTokenizerStep& step : steps) stages_.emplace_back(step, where);
 }
 Splitter::~Splitter() = default;

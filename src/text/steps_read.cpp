@@ -101,6 +101,15 @@ DecoderStep read_decoder_step(const JsonField& field) {
 
 }  // namespace
 
+void check_step_count(std::size_t count, std::string_view where) {
+  constexpr std::size_t kMost = 16;
+  if (count > kMost)
+    throw InputError("too many steps")
+        .at(where)
+        .found(std::to_string(count))
+        .wanted(fmt::format("at most {}", kMost));
+}
+
 std::vector<NormalizerStep> read_normalizer(const JsonField& field) {
   std::vector<NormalizerStep> steps;
   each_step(field, "normalizers",

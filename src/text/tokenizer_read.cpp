@@ -16,6 +16,8 @@ namespace autarky {
 
 namespace {
 
+constexpr std::size_t kMostAround = 64;  // parts of a template
+
 using IdsByText = std::unordered_map<std::string_view, std::int32_t>;
 
 void read_vocab(const JsonField& vocab, TokenizerSpec& spec) {
@@ -118,6 +120,7 @@ void read_added_tokens(const JsonField& list, TokenizerSpec& spec) {
 void read_template(const JsonField& field, TokenizerSpec& spec) {
   const JsonField single = field["single"];
   const std::size_t n = single.array_size();
+  single.support(n <= kMostAround, fmt::format("at most {} parts", kMostAround));
   bool behind = false;
   for (std::size_t i = 0; i < n; ++i) {
     const JsonField item = single.item(i);

@@ -74,4 +74,7 @@ struct StripEnds {
 };
 using DecoderStep = std::variant<ByteLevel, Replace, ByteFallback, Fuse, StripEnds, Metaspace>;
 
+// InputError, at `where`, for more steps of a kind than any tokenizer has.
+void check_step_count(std::size_t count, std::string_view where);
+
 }  // namespace autarky

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <ctime>
+
 #include <unicode/uchar.h>
 
 #include "base/error.h"
@@ -79,6 +81,10 @@ TEST(Splitter, BadPatternsAreRefused) {
 
 TEST(Splitter, EndlessBacktrackingIsAnErrorNotAHang) {
   EXPECT_THROW(split_steps({Split{{R"((?:a|aa)+$)"}}}, std::string(99, 'a') + "!"), InputError);
+  const auto start = std::clock();  // interpreted, a step takes longer
+  EXPECT_THROW(split_steps({Split{{R"((*NO_JIT)(a+)+$)"}}}, std::string(99, 'a') + "!"),
+               InputError);
+  EXPECT_LT(double(std::clock() - start) / CLOCKS_PER_SEC, 2);
 }
 
 // Compares the cutter with PCRE2 on one text.

@@ -149,6 +149,61 @@ TEST(TokenizerFile, HostileValuesAreRefusedByName) {
   expect_refused("model.unk_token", [](Json& j) { j["model"]["unk_token"] = "<unk>"; });
 }
 
+TEST(TokenizerFile, ANumberBeyondF64IsAnInputError) {
+  const TemporaryFolder folder;
+  write_file_atomic(folder.path() / "tokenizer.json", R"({"model": 1e999})");
+  EXPECT_THROW(Tokenizer::load(folder.path()), InputError);
+}
+
+Json replace_json(const char* what, const std::string& content) {
+  return {{"type", "Replace"}, {"pattern", {{"String", what}}}, {"content", content}};
+}
+
+TEST(TokenizerFile, MoreStepsThanAnyTokenizerHasAreRefused) {
+  const Json::array_t many(17, Json{{"type", "NFC"}});
+  const Json::array_t fuses(17, replace_json("a", "a"));
+  expect_refused("normalizer: too many steps; found 17, wanted at most 16", [&](Json& j) {
+    j["normalizer"] = {{"type", "Sequence"}, {"normalizers", many}};
+  });
+  expect_refused("decoder: too many steps; found 18", [&](Json& j) {
+    Json::array_t steps = fuses;
+    steps.push_back({{"type", "ByteLevel"}});
+    j["decoder"] = {{"type", "Sequence"}, {"decoders", steps}};
+  });
+  expect_refused("post_processor.single", [](Json& j) {
+    Json::array_t parts(64, {{"SpecialToken", {{"id", "<|end|>"}, {"type_id", 0}}}});
+    parts.push_back({{"Sequence", {{"id", "A"}, {"type_id", 0}}}});
+    j["post_processor"] = {{"type", "TemplateProcessing"}, {"single", parts}};
+  });
+}
+
+// Five steps, each of which makes 100 characters of one.
+TEST(TokenizerFile, ReplacingDoesNotFillTheMemory) {
+  Json::array_t steps;
+  for (const char* what : {"a", "b", "c", "d", "e"})
+    steps.push_back(replace_json(what, std::string(100, char(*what + 1))));
+  const TemporaryFolder folder;
+  small_tokenizer("llama3").save(folder.path());
+  Json json = read_json(folder.path() / "tokenizer.json");
+  json["normalizer"] = {{"type", "Sequence"}, {"normalizers", steps}};
+  write_file_atomic(folder.path() / "tokenizer.json", json.dump());
+  const Tokenizer t = Tokenizer::load(folder.path());
+  EXPECT_EQ(t.decode(t.encode("e e")), std::string(100, 'f') + " " + std::string(100, 'f'));
+  try {
+    t.encode("a");
+    FAIL();
+  } catch (const InputError& e) {
+    EXPECT_NE(std::string(e.what()).find("normalizer: replacing 'b' makes a text too long, "
+                                         "wanted at most 320 bytes"),
+              std::string::npos)
+        << e.what();
+  }
+  expect_refused("decoder: replacing 'b' makes a text too long", [&](Json& j) {
+    steps.push_back({{"type", "ByteLevel"}});
+    j["decoder"] = {{"type", "Sequence"}, {"decoders", steps}};
+  });
+}
+
 TEST(TokenizerFile, WhatIsNotSupportedIsNamed) {
   const auto first_step = [](Json& j) -> Json& { return j["pre_tokenizer"]["pretokenizers"][0]; };
   expect_refused("normalizer.type", [](Json& j) { j["normalizer"] = {{"type", "Lowercase"}}; });
