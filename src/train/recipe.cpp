@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "text/utf8.h"
 #include "train/recipe_reader.h"
 #include "train/recipe_words.h"
 
@@ -16,6 +17,10 @@ namespace {
 constexpr std::size_t kMaxBytes = 1 << 20;  // of a recipe
 
 YAML::Node parse_yaml(std::string_view text, const std::string& where) {
+  if (const auto valid = valid_utf8_prefix(text); valid < text.size())
+    throw InputError("this is not YAML: it is no UTF-8")
+        .at(where)
+        .found(fmt::format("byte {:#04x} at {}", static_cast<unsigned char>(text[valid]), valid));
   try {
     return YAML::Load(std::string(text));
   } catch (const YAML::Exception& e) {

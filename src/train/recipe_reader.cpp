@@ -89,8 +89,20 @@ class RecipeReader {
     std::apply([&](const auto&... each) { (try_one(each), ...); }, Section::keys());
   }
 
+  // Aliases repeat what they name: a short file could say a recipe beyond any memory.
+  void count(const YAML::Node& node) const {
+    constexpr std::size_t kMost = 2 << 20;
+    read_ += node.IsScalar() ? node.Scalar().size() + 1 : 1;
+    if (read_ > kMost)
+      throw InputError("too large for a recipe")
+          .at(at(node))
+          .found("aliases that repeat too much")
+          .wanted(fmt::format("at most {} bytes of values", kMost));
+  }
+
   template <class T>
   void value(const YAML::Node& node, const std::string& name, const Range& range, T& v) const {
+    count(node);
     if constexpr (HasKeys<T>) {
       section(node, name, v);
     } else if constexpr (IsVector<T>) {
@@ -164,6 +176,7 @@ class RecipeReader {
   }
 
   const RecipeText& text_;
+  mutable std::size_t read_ = 0;  // bytes of values
 };
 
 }  // namespace

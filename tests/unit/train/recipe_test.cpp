@@ -201,6 +201,21 @@ TEST_F(RecipeTest, HostileTextIsRefusedAndDoesNotCrash) {
   EXPECT_THROW(load_recipe("no/such/recipe.yaml"), InputError);
 }
 
+// They could not be written again: the resolved recipe would name other files.
+TEST_F(RecipeTest, BytesThatAreNoUtf8AreRefusedWithTheirPlace) {
+  EXPECT_EQ(refusal("data: {train: ab\xff}\n"),
+            "autarky_recipe_test.yaml: this is not YAML: it is no UTF-8; found byte 0xff at 16");
+  EXPECT_THROW(load(kSmall, {"--data.train=a\xc3"}), InputError);
+}
+
+TEST_F(RecipeTest, AliasesDoNotFillTheMemory) {
+  std::string prompts = "logging: {prompts: [&a \"" + std::string(10'000, 'x') + "\"";
+  for (int i = 0; i < 300; ++i) prompts += ", *a";
+  EXPECT_EQ(refusal(std::string(kSmall) + prompts + "]}\n"),
+            "autarky_recipe_test.yaml:10: too large for a recipe; found aliases that repeat too "
+            "much, wanted at most 2097152 bytes of values");
+}
+
 TEST_F(RecipeTest, AnOverrideThatIsNoneIsRefused) {
   for (const char* bad : {"--train.steps", "train.steps=3", "--=3", "--.steps=3", "--train.=3",
                           "--train.steps.x=3", "--train=[", "--data.train.0=a"})
