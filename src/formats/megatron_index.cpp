@@ -62,11 +62,10 @@ DType parse_element_code(std::uint8_t code) {
       .wanted("8 (uint16) or 4 (int32)");
 }
 
-Error truncated(std::int64_t found, std::string_view wanted) {
-  return InputError("the index is truncated")
-      .found(fmt::format("{} bytes", found))
-      .wanted(wanted)
-      .hint("Copy or build it again");
+InputError truncated(std::int64_t found, std::string_view wanted) {
+  InputError error("the index is truncated");
+  error.found(fmt::format("{} bytes", found)).wanted(wanted).hint("Copy or build it again");
+  return error;
 }
 
 }  // namespace

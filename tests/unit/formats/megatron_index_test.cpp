@@ -137,6 +137,15 @@ TEST(MegatronIndex, NothingIsLeftOfAWriterThatWasNotPublished) {
   EXPECT_TRUE(contains(input_error_of([&] { MegatronWriter(folder / "no/x", 100); }), "folder"));
 }
 
+TEST(MegatronIndex, ATruncatedIndexIsAnInputError) {
+  const ScratchFolder folder;
+  folder.write("x.bin", kData);
+  for (const std::size_t n : {std::size_t(0), std::size_t(20), kIndex.size() - 1}) {
+    folder.write("x.idx", kIndex.substr(0, n));
+    EXPECT_THROW(MegatronDataset(folder / "x"), InputError) << n;
+  }
+}
+
 TEST(MegatronIndex, EveryTruncationIsAnError) {
   for (std::size_t n = 0; n < kIndex.size(); ++n)
     EXPECT_FALSE(error_of(kIndex.substr(0, n), kData).empty()) << n;
