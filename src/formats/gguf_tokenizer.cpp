@@ -74,8 +74,14 @@ class Reader {
                   fmt::format("the id of one of {} tokens", spec_.vocab.size()));
     return spec_.vocab[it->get<std::size_t>()];
   }
-  static void add_around(std::vector<std::string>& list, const std::string& token) {
-    if (!token.empty()) list.push_back(token);
+  // What stands around a text is special, whatever kind the file gives it.
+  void add_around(std::vector<std::string>& list, const std::string& token) {
+    if (token.empty()) return;
+    list.push_back(token);
+    const auto same = [&](const AddedToken& t) { return t.content == token; };
+    if (std::any_of(spec_.added.begin(), spec_.added.end(), same)) return;
+    const auto at = std::find(spec_.vocab.begin(), spec_.vocab.end(), token);
+    add_added(std::size_t(at - spec_.vocab.begin()), token, true);
   }
 
   void read_tokens() {
@@ -104,7 +110,10 @@ class Reader {
                   "different texts");
     spec_.vocab[id] = text;
     const bool special = kinds_[id] == GgufToken::control || kinds_[id] == GgufToken::unknown;
-    if (!special && kinds_[id] != GgufToken::user_defined) return;
+    if (special || kinds_[id] == GgufToken::user_defined) add_added(id, text, special);
+  }
+
+  void add_added(std::size_t id, std::string_view text, bool special) {
     if (text.size() > AddedTokenFinder::kMaxLength)
       throw wrong("tokens", fmt::format("token {} of {} bytes", id, text.size()),
                   fmt::format("at most {} for a special one", AddedTokenFinder::kMaxLength));

@@ -145,6 +145,21 @@ TEST(GgufTokenizerHostile, WhatIsWrongIsNamed) {
                        "'tokenizer.ggml.scores' has a value that cannot be used; found 0 numbers"));
 }
 
+// As in files without token_type: all tokens are normal there. tokenizer.json wants it special.
+TEST(GgufTokenizerHostile, ATokenAroundATextIsSpecialWhateverItsKind) {
+  const ScratchFolder scratch;
+  const GgufReader file(
+      save(scratch, {{"tokenizer.ggml.model", std::string("gpt2")},
+                     {"tokenizer.ggml.pre", std::string("gpt-2")},
+                     {"tokenizer.ggml.tokens", std::vector<std::string>{"a", "b"}},
+                     {"tokenizer.ggml.bos_token_id", std::uint32_t(1)},
+                     {"tokenizer.ggml.add_bos_token", true}}));
+  const Tokenizer t(*gguf_tokenizer(file));
+  EXPECT_EQ(t.encode("a", true, true), (Ids{1, 0}));
+  t.save(scratch / "saved");
+  EXPECT_EQ(Tokenizer::load(scratch / "saved").encode("a", true, true), (Ids{1, 0}));
+}
+
 TEST(GgufTokenizerHostile, TokensThatAreNoTextOrThereTwiceAreRefused) {
   const ScratchFolder scratch;
   const auto refusal = [&](const std::vector<std::string>& tokens) {
