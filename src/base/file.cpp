@@ -86,6 +86,14 @@ Error file_error(std::string_view verb, const fs::path& path) {
   }
 }
 
+void make_folder(const fs::path& path) {
+  std::error_code error;
+  fs::create_directories(path, error);
+  if (!error) return;
+  errno = error.value();
+  throw file_error("make the folder", path);
+}
+
 MappedFile::MappedFile(const fs::path& path) {
   const Descriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
   struct stat info {};

@@ -14,4 +14,7 @@ fs::path temporary_name(const fs::path& path);
 // at fault, the machine's (1) where the disk is full or broken.
 Error file_error(std::string_view verb, const fs::path& path);
 
+// With its parents; file_error where that cannot be.
+void make_folder(const fs::path& path);
+
 }  // namespace autarky

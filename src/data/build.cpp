@@ -11,6 +11,7 @@
 #include "base/json.h"
 #include "base/parallel.h"
 #include "base/rng.h"
+#include "base/temporary.h"
 #include "formats/megatron_index.h"
 
 namespace autarky {
@@ -54,14 +55,6 @@ void check_options(const TextEncoder& encoder, const BuildOptions& options) {
 
 fs::path suffixed(const fs::path& prefix, std::string_view suffix) {
   return prefix.string() + std::string(suffix);
-}
-
-void make_folder_of(const fs::path& prefix) {
-  std::error_code error;
-  if (prefix.has_parent_path()) fs::create_directories(prefix.parent_path(), error);
-  if (error)
-    throw InputError(fmt::format("cannot make the folder '{}': {}", prefix.parent_path().string(),
-                                 error.message()));
 }
 
 EncodedBatch next_batch(DocumentReader& reader) {
@@ -143,7 +136,7 @@ BuildCounts build_shards(std::span<const fs::path> inputs, const TextEncoder& en
                          const BuildOptions& options, const ByteProgress& progress) {
   check_options(encoder, options);
   DocumentReader reader(inputs, options.text);
-  make_folder_of(options.out_prefix);
+  if (options.out_prefix.has_parent_path()) make_folder(options.out_prefix.parent_path());
   const bool splits = options.validation_fraction > 0;
   Split train(suffixed(options.out_prefix, splits ? "_train" : ""), encoder.vocab_size);
   std::unique_ptr<Split> validation;

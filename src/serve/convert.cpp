@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "base/temporary.h"
 #include "formats/gguf_tokenizer.h"
 #include "formats/gguf_weights.h"
 #include "formats/model_files.h"
@@ -77,7 +78,7 @@ void write_gguf(const fs::path& path, const ModelFiles& source, const TokenizerS
 
 void write_folder(const fs::path& path, const ModelFiles& source, const TokenizerSpec* tokenizer,
                   GgufType type, std::int64_t most_bytes) {
-  fs::create_directories(path);
+  make_folder(path);
   WeightsWriter writer(path, source.config(), dtype_of(type), most_bytes);
   source.load([&](const ParameterSpec& spec, std::int64_t layer, std::span<const float> values) {
     writer.put(spec, layer, values);

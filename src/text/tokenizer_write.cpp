@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "base/temporary.h"
 #include "text/steps_json.h"
 #include "text/tokenizer_spec.h"
 
@@ -103,9 +104,7 @@ Json config_json(const TokenizerSpec& spec) {
 }  // namespace
 
 void write_tokenizer_spec(const TokenizerSpec& spec, const fs::path& dir) {
-  std::error_code error;
-  fs::create_directories(dir, error);
-  if (error) throw InputError("cannot make the folder: " + error.message()).at(dir.string());
+  make_folder(dir);
   if (spec.sentencepiece.empty())
     write_file_atomic(dir / "tokenizer.json", tokenizer_json(spec).dump(2) + "\n");
   else write_file_atomic(dir / "tokenizer.model", spec.sentencepiece);

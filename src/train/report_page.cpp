@@ -86,7 +86,8 @@ pre { margin: 10px 0 0; overflow-x: auto; font: 13px/1.5 ui-monospace, SFMono-Re
 summary { cursor: pointer; font-weight: 600; }
 footer { margin-top: 36px; font-size: 13px; color: var(--soft); }
 @media (max-width: 860px) { .grid2 { grid-template-columns: minmax(0, 1fr); }
-  .fall { grid-template-columns: 1fr 84px 84px; } .fall .tracks { grid-column: 1 / -1; grid-row: 2; }
+  .fall { grid-template-columns: 1fr 84px 84px; }
+  .fall .tracks { grid-column: 1 / -1; grid-row: 2; }
   h1 { font-size: 22px; } .legend { margin-left: 0; } }
 @media print { body { background: #fff; } .card, .tile { break-inside: avoid; } }
 )css";

@@ -1,4 +1,5 @@
 // What a user's disk, files and habits can do to a run; tests/README.md has the table.
+#include <fmt/format.h>
 #include <signal.h>
 #include <sys/mount.h>
 
@@ -71,21 +72,21 @@ TEST_F(Failure, OnAFullDiskARunEndsWithOneErrorAndGoesOnWhenThereIsSpace) {
 TEST_F(Failure, WhereFilesMayNotGrowARunEndsWithOneErrorAndGoesOnWhenTheyMay) {
   const std::string more = "--train.steps=6 --checkpoint.every=2 ";
   ASSERT_EQ(train(folder_, "whole", more).code, 0);
-  const auto limited = [&](const std::string& arguments) {
-    return run(folder_, arguments, "trap '' XFSZ; ulimit -f 200; ");
+  const auto limited = [&](const std::string& arguments, int blocks) {
+    return run(folder_, arguments, fmt::format("trap '' XFSZ; ulimit -f {}; ", blocks));
   };
-  expect_error(limited(train_arguments("run", more)), 1,
+  expect_error(limited(train_arguments("run", more), 200), 1,
                {"writing the checkpoint of step 2 failed", "File too large"});
   EXPECT_TRUE(fs::is_empty(folder_ / "run/checkpoints"));
   const auto rest = train(folder_, "run", more + "--resume");
   ASSERT_EQ(rest.code, 0) << rest.err;
   EXPECT_TRUE(final_bytes(folder_, "run") == final_bytes(folder_, "whole"));
   const auto before = folder_.names();
-  expect_error(limited("data build --input text.txt --tokenizer tokenizer --out x"), 1,
+  expect_error(limited("data build --input text.txt --tokenizer tokenizer --out x", 1), 1,
                {"cannot write 'x.bin': File too large"});
-  expect_error(limited("convert --from run/checkpoints/latest --to model.gguf"), 1,
+  expect_error(limited("convert --from run/checkpoints/latest --to model.gguf", 200), 1,
                {"model.gguf", "File too large"});
-  expect_error(limited("convert --from run/checkpoints/latest --to model"), 1,
+  expect_error(limited("convert --from run/checkpoints/latest --to model", 200), 1,
                {"model.safetensors", "File too large"});
   EXPECT_EQ(folder_.names(), before);
 }
@@ -105,12 +106,12 @@ TEST_F(Failure, AFolderThatCannotBeWrittenIsNamed) {
 }
 
 TEST_F(Failure, OfACheckpointWithAFlippedBitTheOneBeforeIsUsed) {
-  const std::string more = "--train.steps=8 --checkpoint.every=2 ";
+  const std::string more = "--train.steps=8 --checkpoint.every=5 ";
   ASSERT_EQ(train(folder_, "whole", more).code, 0);
   for (const char* file : {"model.safetensors", "optimizer.safetensors", "train_state.json"}) {
     const auto name = std::string("flipped_") + file;
-    ASSERT_EQ(train(folder_, name, "--train.steps=5 --checkpoint.every=2").code, 0);
-    const auto path = name + "/checkpoints/step_00000005/" + file;
+    ASSERT_EQ(train(folder_, name, more).code, 0);
+    const auto path = name + "/checkpoints/step_00000008/" + file;
     std::string bytes = content_of(folder_ / path);
     bytes[bytes.size() / 2] ^= 1;
     folder_.write(path, bytes);
@@ -119,7 +120,7 @@ TEST_F(Failure, OfACheckpointWithAFlippedBitTheOneBeforeIsUsed) {
     EXPECT_TRUE(contains(rest.err, "damaged checkpoint passed over: " + path +
                                        ": the file has other bytes than when it was written"))
         << rest.err;
-    EXPECT_TRUE(contains(rest.err, "resumed after step 4 ")) << rest.err;
+    EXPECT_TRUE(contains(rest.err, "resumed after step 5 ")) << rest.err;
     EXPECT_TRUE(final_bytes(folder_, name) == final_bytes(folder_, "whole")) << file;
     EXPECT_EQ(timeless_metrics(folder_, name), timeless_metrics(folder_, "whole"));
   }

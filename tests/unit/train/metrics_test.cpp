@@ -118,7 +118,15 @@ TEST_F(MetricsTest, DamagedLinesAreRefusedWithTheirNumber) {
 }
 
 TEST_F(MetricsTest, AFileThatCannotBeWrittenIsAnError) {
-  EXPECT_THROW(MetricsWriter("no/such/folder/metrics.jsonl"), InputError);
+  try {
+    MetricsWriter("no/such/folder/metrics.jsonl");
+    ADD_FAILURE();
+  } catch (const Error& e) {
+    EXPECT_EQ(e.exit_code(), 2);
+    EXPECT_NE(std::string(e.what()).find("cannot write 'no/such/folder/metrics.jsonl'"),
+              std::string::npos)
+        << e.what();
+  }
 }
 
 }  // namespace
