@@ -194,9 +194,8 @@ void Trainer::write_reports(Run& run) {
     };
     predicted_step_ = parts(predicted.ops, predicted.step_s);
     const double steps = double(run.seconds.size());
-    measured_step_ =
-        parts(mean_of(run.engine->session().profile(), steps),
-              std::accumulate(run.seconds.begin(), run.seconds.end(), 0.0) / steps);
+    measured_step_ = parts(mean_of(run.engine->session().profile(), steps),
+                           std::accumulate(run.seconds.begin(), run.seconds.end(), 0.0) / steps);
     if (recipe_.logging.trace) write_trace(folder / "trace.json", run.timeline, predicted.timeline);
   }
   write_report(folder, report());
