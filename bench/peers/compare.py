@@ -10,6 +10,7 @@ import subprocess
 import sys
 
 STEPS = 3
+LIMIT_S = int(os.environ.get("AUTARKY_PEER_LIMIT_S", "600"))  # of one run
 
 autarky, rounds = sys.argv[1], int(sys.argv[2])
 dashes = sys.argv.index("--")
@@ -21,13 +22,16 @@ left_out = set()
 def run(command):
     if tuple(command) in left_out:
         return None
-    done = subprocess.run(command, capture_output=True, text=True, env=environment)
-    if done.returncode != 0:
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=LIMIT_S)
+        if done.returncode == 0:
+            return json.loads(done.stdout.splitlines()[-1])
         reason = (done.stderr.strip().splitlines() or ["no message"])[-1]
-        print(f"  left out: {' '.join(command[:3])}: {reason}", file=sys.stderr)
-        left_out.add(tuple(command))
-        return None
-    return json.loads(done.stdout.splitlines()[-1])
+    except subprocess.TimeoutExpired:
+        reason = f"more than {LIMIT_S} s for {STEPS} steps and two to warm up"
+    print(f"  left out: {' '.join(command[:3])}: {reason}", file=sys.stderr)
+    left_out.add(tuple(command))
+    return None
 
 
 def step(preset, batch, seq, dtype):
