@@ -107,7 +107,7 @@ say "Exported: safetensors in F32 and F16, GGUF in Q8_0"
 "$autarky" convert --from "$tuned" --to "$work/tuned-f32" --dtype f32
 "$autarky" convert --from "$tuned" --to "$work/tuned-f16" --dtype f16
 "$autarky" convert --from "$tuned" --to "$work/tuned.gguf" --dtype q8_0
-# Not asked a question: tuning on plain text makes a small model forget how to chat.
+# Not asked a question: after this tuning it no longer answers (ROADMAP.md).
 printf '  from the GGUF: The compiler %s\n' "$("$autarky" generate --model "$work/tuned.gguf" --json \
   --max-new-tokens 24 --dtype f32 --greedy --prompt "The compiler" | key text)"
 
