@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "base/median.h"
 #include "train/engine.h"
 #include "train/recipe.h"
 
@@ -14,12 +15,6 @@ namespace autarky {
 namespace {
 
 constexpr std::size_t kMostSteps = 100'000;
-
-double median(std::vector<double> values) {
-  const auto middle = values.begin() + std::ptrdiff_t(values.size() / 2);
-  std::nth_element(values.begin(), middle, values.end());
-  return *middle;
-}
 
 [[noreturn]] void refuse(const char* key, std::string_view where, const std::string& found) {
   throw InputError(fmt::format("no usable '{}' in 'history'", key)).at(where).found(found);

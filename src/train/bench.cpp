@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "backend/cpu/cpu_info.h"
+#include "base/median.h"
 #include "base/process.h"
 #include "base/rng.h"
 #include "comm/local/local_comm.h"
@@ -61,8 +62,7 @@ BenchResult bench_training(const EngineOptions& o, int steps, const Backend& bac
     r.memory_bytes = std::max(r.memory_bytes, resident_bytes());
     progress(i, result.seconds);
   }
-  std::sort(seconds.begin(), seconds.end());
-  r.step_s = seconds[seconds.size() / 2];
+  r.step_s = median(seconds);
   r.peak_flops_per_s = std::max(r.peak_flops_per_s, peak_of(o.dtype));
   const double tokens = double(o.batch * o.seq * o.microbatches);
   r.tokens_per_s = tokens / r.step_s;

@@ -6,6 +6,7 @@
 #include <fstream>
 
 #include "backend/cpu/cpu_info.h"
+#include "base/median.h"
 #include "base/parallel.h"
 #include "base/words.h"
 #include "ops/catalog.h"
@@ -101,11 +102,6 @@ class StandardCases {
   const std::int64_t batch_ = std::max(1, thread_count() / 2);  // work for every thread
   std::vector<TrialCase> cases_;
 };
-
-double median(std::vector<double> v) {
-  std::nth_element(v.begin(), v.begin() + std::ptrdiff_t(v.size() / 2), v.end());
-  return v[v.size() / 2];
-}
 
 }  // namespace
 

@@ -7,6 +7,7 @@
 #include <limits>
 #include <optional>
 
+#include "base/median.h"
 #include "base/words.h"
 #include "train/chart.h"
 #include "train/metrics.h"
@@ -17,14 +18,6 @@ namespace {
 
 constexpr std::size_t kSmoothFrom = 30;       // points
 constexpr std::size_t kMostEvaluations = 12;  // rows of the table
-
-double median(std::vector<double> values) {
-  std::erase_if(values, [](double v) { return !std::isfinite(v); });
-  if (values.empty()) return std::nan("");
-  const auto middle = values.begin() + std::ptrdiff_t(values.size() / 2);
-  std::nth_element(values.begin(), middle, values.end());
-  return *middle;
-}
 
 template <class T>
 std::vector<double> column(const Metrics& metrics, T TrainingLine::*member) {

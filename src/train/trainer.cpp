@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/hash.h"
+#include "base/median.h"
 #include "base/process.h"
 #include "base/words.h"
 #include "comm/local/local_comm.h"
@@ -26,13 +27,6 @@ std::vector<WeightedPrefix> prefixes(const std::vector<DataSource>& sources) {
 }
 
 namespace {
-
-double median(std::vector<double> values) {
-  if (values.empty()) return 0;
-  std::nth_element(values.begin(), values.begin() + std::ptrdiff_t(values.size() / 2),
-                   values.end());
-  return values[values.size() / 2];
-}
 
 // Of one step, from those of all.
 std::vector<NodeTime> mean_of(std::vector<NodeTime> all, double steps) {
