@@ -50,7 +50,11 @@ std::vector<Case> make_cases() {
     cpu::GemmShape shape;
     bool ta, tb;
   };
-  const Shape shapes[] = {{"forward", {4096, 768, 768}, false, false},
+  const Shape shapes[] = {{"forward", {4096, 384, 384}, false, true},
+                          {"forward", {4096, 1024, 384}, false, true},
+                          {"data gradient", {4096, 384, 1024}, false, false},
+                          {"weight gradient", {384, 1024, 4096, true}, true, false},
+                          {"forward", {4096, 768, 768}, false, false},
                           {"forward", {4096, 2048, 768}, false, true},
                           {"data gradient", {4096, 768, 2048}, false, false},
                           {"weight gradient", {768, 2048, 4096, true}, true, false},

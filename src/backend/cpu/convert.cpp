@@ -60,14 +60,19 @@ void widen(const void* in, DType dtype, std::int64_t n, float* out) {
 
 void add_row(const float* in, std::int64_t n, float* out) { HWY_DYNAMIC_DISPATCH(add)(in, n, out); }
 
-Operand as_dtype(const Operand& x, DType dtype, std::int64_t rows, std::int64_t cols,
-                 float* memory) {
-  if (x.dtype == dtype) return x;
+Operand copy_lines(const Operand& x, std::int64_t rows, std::int64_t cols, std::int64_t gap,
+                   float* memory) {
   const bool by_rows = x.col_stride == 1;
   const std::int64_t lines = by_rows ? rows : cols, length = by_rows ? cols : rows;
+  const std::int64_t stride = length + gap;
   for (std::int64_t i = 0; i < lines; ++i)
-    widen(by_rows ? x.from(i, 0).data : x.from(0, i).data, x.dtype, length, memory + i * length);
-  return {memory, dtype, by_rows ? length : 1, by_rows ? 1 : length};
+    widen(by_rows ? x.from(i, 0).data : x.from(0, i).data, x.dtype, length, memory + i * stride);
+  return {memory, DType::f32, by_rows ? stride : 1, by_rows ? 1 : stride};
+}
+
+Operand as_dtype(const Operand& x, DType dtype, std::int64_t rows, std::int64_t cols,
+                 float* memory) {
+  return x.dtype == dtype ? x : copy_lines(x, rows, cols, 0, memory);
 }
 
 }  // namespace autarky::cpu

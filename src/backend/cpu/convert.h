@@ -15,8 +15,12 @@ void widen(const void* in, DType dtype, std::int64_t n,
 // out[i] += in[i]
 void add_row(const float* in, std::int64_t n, float* out);
 
-// x[rows, cols] as `dtype`: x itself, or (bf16 to f32 only) a widened copy in
-// `memory`, in the order of x, lines end to end.
+// x[rows, cols] widened to f32 in `memory`, in the order of x, `gap` floats between its lines.
+Operand copy_lines(const Operand& x, std::int64_t rows, std::int64_t cols, std::int64_t gap,
+                   float* memory);
+
+// x[rows, cols] as `dtype`: x itself, or (bf16 to f32 only) a copy in `memory`,
+// lines end to end.
 Operand as_dtype(const Operand& x, DType dtype, std::int64_t rows, std::int64_t cols,
                  float* memory);
 

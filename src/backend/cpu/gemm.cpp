@@ -20,11 +20,16 @@ constexpr std::int64_t kLeastRows = 256, kLeastCols = 384;
 // What makes the bits of a row the same for every m > kFewRows (measured:
 // oneDNN 2.6.3 sums the last rows in another order when their number is no
 // multiple of 6 or 12, and all rows when k > 256 and its choice of blocks
-// changes with m). What it costs is not measured yet.
+// changes with m).
 constexpr std::int64_t kGrain = 48;       // rows of a call are a multiple
 constexpr std::int64_t kDepth = 256;      // of k at once, for f32 products
 constexpr std::int64_t kEnoughTasks = 8;  // smaller tiles below this
 constexpr std::int64_t kMinPart = 1024;   // of k
+constexpr std::int64_t kGap = 16;         // floats between copied lines, against the next
+
+// Whether lines `stride` floats apart begin in the same few sets of a cache: a product that walks
+// across them is up to twice as slow.
+bool crowds_cache(std::int64_t stride) { return stride % 1024 == 0; }
 
 // The cut of the work, from the shape alone.
 struct Plan {
@@ -53,12 +58,13 @@ Plan make_plan(const GemmShape& s) {
     p.row_tiles = ceil_div(s.m, p.rows), p.col_tiles = ceil_div(s.n, p.cols);
     return p.row_tiles * p.col_tiles;
   };
-  if (tasks() < kEnoughTasks) p.cols = even_tile(s.n, std::max(p.cols / 2, kLeastCols));
-  if (tasks() < kEnoughTasks) p.rows = even_tile(s.m, std::max(p.rows / 2, kLeastRows));
-  if (s.split_k)
-    p.parts = std::clamp<std::int64_t>(
-        std::min(kEnoughTasks / std::max<std::int64_t>(tasks(), 1), s.k / kMinPart), 1,
-        kEnoughTasks);
+  const std::int64_t parts = s.split_k ? std::min(kEnoughTasks / tasks(), s.k / kMinPart) : 1;
+  p.parts = std::max<std::int64_t>(parts, 1);
+  // A sum in parts makes do with half as many: its two operands are read, widened and packed by
+  // every tile, which costs more than threads that wait at the end.
+  const std::int64_t enough = p.parts > 1 ? kEnoughTasks / 2 : kEnoughTasks;
+  if (tasks() * p.parts < enough) p.cols = even_tile(s.n, std::max(p.cols / 2, kLeastCols));
+  if (tasks() * p.parts < enough) p.rows = even_tile(s.m, std::max(p.rows / 2, kLeastRows));
   tasks();
   p.part_k = round_up(ceil_div(s.k, p.parts), kDepth);
   return p;
@@ -107,10 +113,15 @@ class Gemm {
     const std::int64_t tile = plan_.rows * plan_.cols;
     if (few_rows()) return tile;
     const std::int64_t depth = std::min(kDepth, shape_.k);
-    return tile + (plan_.rows + plan_.cols + kGrain) * depth + kGrain * plan_.cols;
+    return tile + copy_floats(plan_.rows) + copy_floats(plan_.cols) + kGrain * (depth + plan_.cols);
   }
 
  private:
+  // Of a copy of `lines` rows of A or columns of B, whichever way they lie.
+  std::int64_t copy_floats(std::int64_t lines) const {
+    return (lines + kGap) * (std::min(kDepth, shape_.k) + kGap);
+  }
+
   std::int64_t parts_floats() const {
     return plan_.parts > 1 ? plan_.parts * shape_.m * shape_.n : 0;
   }
@@ -160,15 +171,16 @@ class Gemm {
 
   void multiply_block(Range rows, Range cols, Range ks, float* out, std::int64_t ld,
                       bool accumulate) {
-    const std::int64_t depth = std::min(kDepth, shape_.k);
     const auto ready = [&](const Operand& x, std::int64_t m, std::int64_t n, Scratch& memory,
-                           std::int64_t floats) {
-      return x.dtype == product_ ? x : as_dtype(x, product_, m, n, memory.get(floats));
+                           std::int64_t lines) {
+      const bool copied = product_ == DType::f32 &&
+                          (x.dtype != DType::f32 || crowds_cache(x.row_stride * x.col_stride));
+      return copied ? copy_lines(x, m, n, kGap, memory.get(copy_floats(lines))) : x;
     };
-    const Operand a = ready(a_.from(rows.begin, ks.begin), rows.size(), ks.size(), buffers().a,
-                            plan_.rows * depth);
-    const Operand b = ready(b_.from(ks.begin, cols.begin), ks.size(), cols.size(), buffers().b,
-                            plan_.cols * depth);
+    const Operand a =
+        ready(a_.from(rows.begin, ks.begin), rows.size(), ks.size(), buffers().a, plan_.rows);
+    const Operand b =
+        ready(b_.from(ks.begin, cols.begin), ks.size(), cols.size(), buffers().b, plan_.cols);
     const std::int64_t whole = rows.size() / kGrain * kGrain;
     if (whole > 0) multiply({whole, cols.size(), ks.size(), a, b, out, ld, accumulate});
     if (whole < rows.size())

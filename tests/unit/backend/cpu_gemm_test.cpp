@@ -91,6 +91,15 @@ TEST(CpuGemm, matches_plain_loops_for_every_layout_and_dtype) {
       }
 }
 
+// A Matrix of 1021 columns by rows, or of 1019 rows by columns, has lines 1024 elements apart.
+TEST(CpuGemm, lines_4_KiB_apart_are_multiplied_from_a_copy) {
+  for (const bool by_columns : {false, true}) {
+    check({1019, 1021, 70}, DType::f32, DType::f32, by_columns, !by_columns, false);
+    check({60, 30, by_columns ? 1019 : 1021}, DType::f32, DType::f32, false, by_columns, true);
+    check({1019, 1021, 3000, true}, DType::f32, DType::bf16, true, by_columns, true);
+  }
+}
+
 TEST(CpuGemm, weight_gradients_are_summed_in_parts_of_k) {
   const GemmShape s{40, 50, 5000, true};
   EXPECT_GT(cpu::gemm_parts(s), 1);
