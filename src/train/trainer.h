@@ -85,6 +85,7 @@ class Trainer {
   void save_at_the_end(Run& run, const TrainHooks& hooks);
   std::optional<fs::path> way_back(Run& run);
   void go_back(Run& run, const std::optional<fs::path>& checkpoint, const TrainHooks& hooks);
+  [[noreturn]] void give_up(Run& run, const std::string& why);  // Error, after the report
 
   Recipe recipe_;
   const Backend& backend_;

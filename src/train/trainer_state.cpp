@@ -14,15 +14,6 @@ std::span<float> values_of(const TrainingEngine::Parameter& p, StatePart part) {
   return part == StatePart::weight ? p.master : part == StatePart::m ? p.m : p.v;
 }
 
-Error bad_steps(const fs::path& checkpoints, std::string what, const std::string& last_bad) {
-  return Error(std::move(what))
-      .at(checkpoints.string())
-      .found(last_bad)
-      .hint(
-          "Look at the data of these steps, start again with a lower optimizer.lr, or raise "
-          "train.spike_factor");
-}
-
 }  // namespace
 
 void Trainer::restore(Run& run, const TrainHooks& hooks) {
@@ -112,7 +103,17 @@ void Trainer::save_at_the_end(Run& run, const TrainHooks& hooks) {
   const std::string what =
       fmt::format("the weights after step {} are not good and were not saved", run.state.step);
   if (run.summary.interrupted) return hooks.note(what);
-  throw bad_steps(checkpoints(), what, run.last_bad);
+  give_up(run, what);
+}
+
+void Trainer::give_up(Run& run, const std::string& why) {
+  write_reports(run);
+  throw Error(why)
+      .at(checkpoints().string())
+      .found(run.last_bad)
+      .hint(
+          "Look at the data of these steps, start again with a lower optimizer.lr, or raise "
+          "train.spike_factor");
 }
 
 // Where the run goes back to after too many bad steps in a row: the newest of the checkpoints that
@@ -138,13 +139,11 @@ void Trainer::go_back(Run& run, const std::optional<fs::path>& checkpoint,
   const std::string what =
       fmt::format("{} bad steps in a row, up to step {}", history.bad, now.step);
   if (!checkpoint)
-    throw bad_steps(checkpoints(),
-                    what + (history.returned_at == 0
-                                ? ", and there is no good checkpoint to go back to"
-                                : fmt::format(", and the run has gone back after step {} already, "
-                                              "with no good checkpoint since",
-                                              history.returned_at)),
-                    run.last_bad);
+    give_up(run, what + (history.returned_at == 0
+                             ? ", and there is no good checkpoint to go back to"
+                             : fmt::format(", and the run has gone back after step {} already, "
+                                           "with no good checkpoint since",
+                                           history.returned_at)));
   load(run, *checkpoint);
   hooks.note(fmt::format("{}: back to the weights of step {}; the data goes on with step {}", what,
                          run.state.step, now.step + 1));

@@ -158,6 +158,7 @@ TEST_F(BadSteps, WithNoGoodCheckpointTheRunEndsWithTheStepTheLossAndTheNorm) {
   EXPECT_TRUE(lines[0]["loss"].is_null());
   EXPECT_EQ(lines[2]["skipped"], 3);
   EXPECT_TRUE(fs::is_empty(folder_ / "run/checkpoints"));
+  EXPECT_TRUE(contains(content_of(folder_ / "run/report.html"), "skipped"));
 }
 
 // The learning rate rises until the weights are thrown about: the run is brought back once, to no
