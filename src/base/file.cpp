@@ -35,14 +35,21 @@ bool is_temporary_of(std::string_view name, const std::string& file) {
 }
 
 // What is being written is locked; the system unlocks it when its process ends, however it ends.
-void remove_abandoned(const fs::path& path) {
+// Returns whether another process is writing a file of that path.
+bool remove_abandoned(const fs::path& path) {
   const fs::path folder = path.has_parent_path() ? path.parent_path() : fs::path(".");
+  const fs::path mine = temporary_name(path).filename();
+  bool others = false;
   std::error_code error;
   for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
-    if (!is_temporary_of(it->path().filename().string(), path.filename().string())) continue;
+    const fs::path name = it->path().filename();
+    if (!is_temporary_of(name.string(), path.filename().string())) continue;
     const Descriptor file{::open(it->path().c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW)};
-    if (file.fd >= 0 && ::flock(file.fd, LOCK_EX | LOCK_NB) == 0) ::unlink(it->path().c_str());
+    if (file.fd < 0) continue;
+    if (::flock(file.fd, LOCK_EX | LOCK_NB) == 0) ::unlink(it->path().c_str());
+    else if (errno == EWOULDBLOCK && name != mine) others = true;
   }
+  return others;
 }
 
 // -1: between its opening and its locking another process took the file for abandoned.
@@ -61,6 +68,13 @@ int create_locked(const fs::path& path) {
 
 fs::path temporary_name(const fs::path& path) {
   return path.string() + ".tmp" + std::to_string(::getpid());
+}
+
+void refuse_other_writers(const fs::path& path) {
+  if (remove_abandoned(path))
+    throw InputError("another process is writing this file")
+        .at(path.string())
+        .hint("Wait for it to end, or write to another place");
 }
 
 Error file_error(std::string_view verb, const fs::path& path) {

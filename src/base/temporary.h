@@ -10,6 +10,10 @@ namespace autarky {
 // which no one holds a lock of, is removed when the next one is made.
 fs::path temporary_name(const fs::path& path);
 
+// InputError if an AtomicFile of that path is open in another process: for files that only mean
+// something together with others written beside them.
+void refuse_other_writers(const fs::path& path);
+
 // The error, by errno, of a file that cannot be written: the user's (exit code 2) where the path is
 // at fault, the machine's (1) where the disk is full or broken.
 Error file_error(std::string_view verb, const fs::path& path);

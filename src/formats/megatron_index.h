@@ -64,7 +64,8 @@ class MegatronDataset {
 // before publish() removes what it wrote.
 class MegatronWriter {
  public:
-  // u16 when vocab_size <= 65536, else i32. InputError if the files cannot be made.
+  // u16 when vocab_size <= 65536, else i32. InputError if the files cannot be made, or another
+  // process is writing them.
   MegatronWriter(const fs::path& prefix, std::int64_t vocab_size);
 
   // InputError for an id outside [0, vocab_size) or a document of 2^31 tokens or more.

@@ -41,6 +41,7 @@ MegatronWriter::MegatronWriter(const fs::path& prefix, std::int64_t vocab_size)
       idx_(temporary_name(idx_file_.path()), std::ios::binary) {
   AUTARKY_CHECK(vocab_size > 0 && vocab_size <= std::numeric_limits<std::int32_t>::max(),
                 "vocabulary size");
+  refuse_other_writers(bin_file_.path());
   write_header();  // with counts of 0; seal() writes it again
 }
 

@@ -1,6 +1,9 @@
 #include "formats/megatron_index.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/file.h>
+#include <unistd.h>
 
 #include <cstring>
 #include <limits>
@@ -54,6 +57,21 @@ Tokens document(const MegatronDataset& data, std::int64_t d) {
   Tokens tokens(std::size_t(data.document_size(d)));
   data.read_document(d, 0, tokens);
   return tokens;
+}
+
+TEST(MegatronIndex, ThatAnotherProcessWritesIsRefusedUntilItEnds) {
+  const ScratchFolder folder;
+  const fs::path theirs = folder.write("x.bin.tmp1", "half of it");  // a name of process 1
+  const int held = ::open(theirs.c_str(), O_RDWR);
+  ASSERT_EQ(::flock(held, LOCK_EX), 0);
+  const auto write = [&] { MegatronWriter(folder / "x", 100).seal(); };
+  EXPECT_EQ(input_error_of(write), (folder / "x.bin").string() +
+                                       ": another process is writing this file. " +
+                                       "Wait for it to end, or write to another place");
+  EXPECT_EQ(folder.names(), std::vector<std::string>{"x.bin.tmp1"});
+  ::close(held);
+  EXPECT_EQ(input_error_of(write), "");
+  EXPECT_EQ(folder.names(), std::vector<std::string>{});
 }
 
 TEST(MegatronIndex, WritesTheBytesOfTheFormat) {
