@@ -97,7 +97,8 @@ void run_generate(Command& command) {
     return true;
   });
   show(0);
-  if (command.json()) return print_json({{"text", text}, {"tokens", made}});
+  if (command.json())
+    return print_json({{"text", text}, {"tokens", made}, {"prompt_tokens", prompt}});
   print("\n");
 }
 

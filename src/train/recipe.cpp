@@ -29,13 +29,16 @@ YAML::Node parse_yaml(std::string_view text, const std::string& where) {
   }
 }
 
+InputError too_large(const fs::path& path, std::size_t bytes, const char* with) {
+  return InputError("too large for a recipe")
+      .at(path.string())
+      .found(fmt::format("{} bytes{}", bytes, with))
+      .wanted(fmt::format("at most {}", kMaxBytes));
+}
+
 void apply_file(const fs::path& path, Recipe& recipe) {
   const MappedFile file(path);
-  if (file.bytes().size() > kMaxBytes)
-    throw InputError("too large for a recipe")
-        .at(path.string())
-        .found(fmt::format("{} bytes", file.bytes().size()))
-        .wanted(fmt::format("at most {}", kMaxBytes));
+  if (file.bytes().size() > kMaxBytes) throw too_large(path, file.bytes().size(), "");
   read_recipe(parse_yaml(file.text(), path.string()), {path.string(), false}, recipe);
 }
 
@@ -155,6 +158,12 @@ void emit(YAML::Emitter& out, const T& value) {
   }
 }
 
+// A run's folder keeps the resolved recipe, which must read back.
+void check_size(const Recipe& recipe, const fs::path& path) {
+  const std::size_t bytes = to_yaml(recipe).size();
+  if (bytes > kMaxBytes) throw too_large(path, bytes, " with its aliases and overrides in it");
+}
+
 }  // namespace
 
 const std::vector<DataSource>& DataSection::train_at(std::int64_t step) const {
@@ -173,6 +182,7 @@ Recipe load_recipe(const fs::path& path, const std::vector<std::string>& overrid
     recipe.logging.run_dir = (fs::path("runs") / path.stem()).string();
   check_model_and_data(recipe, path);
   check_batch(recipe, path);
+  check_size(recipe, path);
   return recipe;
 }
 

@@ -42,6 +42,15 @@ TEST_F(Served, TheSameSeedWritesTheSameText) {
   EXPECT_EQ(words.out, "the cat" + greedy["text"].get<std::string>() + "\n");
 }
 
+TEST_F(Served, WhatWasGeneratedCanBeScored) {
+  const auto made = generate("--max-new-tokens 3 --greedy");
+  std::string ids;
+  for (const auto* part : {"prompt_tokens", "tokens"})
+    for (const auto& id : made[part]) ids += (ids.empty() ? "" : ",") + id.dump();
+  const auto scored = last_json(on_model("score", "--json --tokens " + ids));
+  EXPECT_EQ(scored["logprobs"].size(), made["prompt_tokens"].size() + 3 - 1);
+}
+
 // The model has 64 positions.
 TEST_F(Served, WithoutALengthTheTextEndsWhereThePositionsDo) {
   const auto outcome = on_model("generate", "--prompt 'the cat' --greedy --json");

@@ -216,6 +216,16 @@ TEST_F(RecipeTest, AliasesDoNotFillTheMemory) {
             "much, wanted at most 2097152 bytes of values");
 }
 
+// A run writes the resolved recipe into its folder and reads it from there.
+TEST_F(RecipeTest, WhatAliasesMakeTooLargeToReadBackIsRefused) {
+  std::string prompts = "logging: {prompts: [&a \"" + std::string(10'000, 'x') + "\"";
+  for (int i = 0; i < 120; ++i) prompts += ", *a";
+  const std::string why = refusal(std::string(kSmall) + prompts + "]}\n");
+  EXPECT_TRUE(why.starts_with("autarky_recipe_test.yaml: too large for a recipe; found 1")) << why;
+  EXPECT_TRUE(why.ends_with(" bytes with its aliases and overrides in it, wanted at most 1048576"))
+      << why;
+}
+
 TEST_F(RecipeTest, AnOverrideThatIsNoneIsRefused) {
   for (const char* bad : {"--train.steps", "train.steps=3", "--=3", "--.steps=3", "--train.=3",
                           "--train.steps.x=3", "--train=[", "--data.train.0=a"})
