@@ -116,5 +116,7 @@ tests/golden/with_transformers.sh examples/smollm2_transformers.py "$autarky" "$
   "$work/tuned-f16" "$work/model" "$work/held_out.txt" 1024 "$before" | tee "$work/transformers.txt"
 compared=$(tail -n 1 "$work/transformers.txt")
 
+say "Beside llama.cpp: tests/golden/check_llama_cpp.sh $work/tuned-f32"
+
 printf '\nsmollm2: "%s" - perplexity %.2f before, %.2f after tuning, loss %.3f -> %.3f; %s\n' \
   "$(echo "$first" | head -n 1)" "$before" "$after" "$early" "$late" "$compared"
