@@ -107,7 +107,8 @@ say "Exported: safetensors in F32 and F16, GGUF in Q8_0"
 "$autarky" convert --from "$tuned" --to "$work/tuned-f32" --dtype f32
 "$autarky" convert --from "$tuned" --to "$work/tuned-f16" --dtype f16
 "$autarky" convert --from "$tuned" --to "$work/tuned.gguf" --dtype q8_0
-# Not asked a question: after this tuning it no longer answers (ROADMAP.md).
+# Not asked a question: after this tuning on plain text it no longer answers, nor does transformers'
+# tuned by PyTorch (bench/results/2026-11-22.md).
 printf '  from the GGUF: The compiler %s\n' "$("$autarky" generate --model "$work/tuned.gguf" --json \
   --max-new-tokens 24 --dtype f32 --greedy --prompt "The compiler" | key text)"
 

@@ -12,7 +12,7 @@ namespace autarky {
 
 struct ProtobufField {
   std::uint32_t number = 0;
-  std::uint64_t value = 0;  // of varints, else 0
+  std::uint64_t value = 0;  // of varints, and the bits of 32-bit fields; else 0
   std::string_view bytes;   // of length-delimited fields, else empty
 };
 
@@ -37,7 +37,7 @@ class ProtobufFields {
         field.bytes = take(varint());
         break;
       case 5:
-        take(4);
+        field.value = fixed32();
         break;
       default:
         broken = true;
@@ -57,6 +57,13 @@ class ProtobufFields {
     }
     broken = true;
     return 0;
+  }
+  std::uint32_t fixed32() {
+    std::uint32_t value = 0;  // little-endian
+    const std::string_view bytes = take(4);
+    for (std::size_t i = 0; i < bytes.size(); ++i)
+      value |= std::uint32_t(static_cast<unsigned char>(bytes[i])) << (8 * i);
+    return value;
   }
   std::string_view take(std::uint64_t n) {
     broken |= n > rest_.size();

@@ -96,8 +96,8 @@ class Reader {
     spec_.vocab.resize(tokens.size());
     Ids seen;
     for (std::size_t id = 0; id < tokens.size(); ++id) {
-      kinds_.push_back(kinds.empty() ? GgufToken::normal : GgufToken(kinds[id]));
-      if (kinds_[id] != GgufToken::unused && !tokens[id].empty()) add_token(id, tokens[id], seen);
+      kinds_.push_back(kinds.empty() ? PieceKind::normal : PieceKind(kinds[id]));
+      if (kinds_[id] != PieceKind::unused && !tokens[id].empty()) add_token(id, tokens[id], seen);
     }
     while (!spec_.vocab.empty() && spec_.vocab.back().empty()) spec_.vocab.pop_back();
   }
@@ -109,8 +109,8 @@ class Reader {
       throw wrong("tokens", fmt::format("token {} that is also token {}", id, at->second),
                   "different texts");
     spec_.vocab[id] = text;
-    const bool special = kinds_[id] == GgufToken::control || kinds_[id] == GgufToken::unknown;
-    if (special || kinds_[id] == GgufToken::user_defined) add_added(id, text, special);
+    const bool special = kinds_[id] == PieceKind::control || kinds_[id] == PieceKind::unknown;
+    if (special || kinds_[id] == PieceKind::user_defined) add_added(id, text, special);
   }
 
   void add_added(std::size_t id, std::string_view text, bool special) {
@@ -160,12 +160,12 @@ class Reader {
     set_sentencepiece_steps(spec_, flag("add_space_prefix", true));
     std::vector<bool> mergeable(spec_.vocab.size());
     for (std::size_t id = 0; id < mergeable.size(); ++id)
-      mergeable[id] = kinds_[id] == GgufToken::normal;
+      mergeable[id] = kinds_[id] == PieceKind::normal;
     spec_.merges = merges_of_scores(spec_.vocab, mergeable, scores, file_.path().string());
   }
 
   const GgufReader& file_;
-  std::vector<GgufToken> kinds_;
+  std::vector<PieceKind> kinds_;
   TokenizerSpec spec_;
 };
 
@@ -182,16 +182,16 @@ void add_tokens(const TokenizerSpec& spec, std::int64_t size, GgufMetadata& meta
   for (std::int64_t id = 0; id < size; ++id) {
     const bool there = id < std::int64_t(spec.vocab.size()) && !spec.vocab[std::size_t(id)].empty();
     texts.push_back(there ? spec.vocab[std::size_t(id)] : fmt::format("[PAD{}]", id));
-    kinds.push_back(std::int32_t(there ? GgufToken::normal : GgufToken::unused));
+    kinds.push_back(std::int32_t(there ? PieceKind::normal : PieceKind::unused));
     if (there && spec.byte_fallback && is_byte_token(texts.back()))
-      kinds.back() = std::int32_t(GgufToken::byte);
+      kinds.back() = std::int32_t(PieceKind::byte);
   }
   for (const AddedToken& t : spec.added) {
     const bool unknown = t.special && spec.byte_fallback && t.content == spec.unk_token;
     texts[std::size_t(t.id)] = t.content;
-    kinds[std::size_t(t.id)] = std::int32_t(unknown     ? GgufToken::unknown
-                                            : t.special ? GgufToken::control
-                                                        : GgufToken::user_defined);
+    kinds[std::size_t(t.id)] = std::int32_t(unknown     ? PieceKind::unknown
+                                            : t.special ? PieceKind::control
+                                                        : PieceKind::user_defined);
   }
   metadata.emplace_back(kKeys + "tokens", std::move(texts));
   metadata.emplace_back(kKeys + "token_type", std::move(kinds));
@@ -250,6 +250,8 @@ std::optional<TokenizerSpec> gguf_tokenizer(const GgufReader& file) {
 }
 
 GgufMetadata gguf_tokenizer_metadata(const TokenizerSpec* spec, const ModelConfig& config) {
+  std::optional<ScoredTokenizer> scored;
+  if (spec && !spec->sentencepiece.empty()) spec = &scored.emplace(scored_tokenizer(*spec)).spec;
   GgufMetadata metadata;
   add_ends(spec, config, metadata);
   if (!spec) return metadata;
@@ -264,7 +266,9 @@ GgufMetadata gguf_tokenizer_metadata(const TokenizerSpec* spec, const ModelConfi
   } else {
     metadata.emplace_back(kKeys + "pre", std::string("default"));
     metadata.emplace_back(kKeys + "add_space_prefix", has_space_prefix(*spec));
-    metadata.emplace_back(kKeys + "scores", scores_of_merges(*spec, config.vocab));
+    auto scores = scored ? std::move(scored->scores) : scores_of_merges(*spec);
+    scores.resize(std::size_t(config.vocab), 0);
+    metadata.emplace_back(kKeys + "scores", std::move(scores));
   }
   add_tokens(*spec, config.vocab, metadata);
   metadata.emplace_back(kKeys + "add_bos_token", !spec->prefix.empty());

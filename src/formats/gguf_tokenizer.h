@@ -3,7 +3,8 @@
 //   gpt2    byte-level BPE: tokens, merges, and the name of a split pattern (`pre`), one of
 //           gpt-2, smollm, llama-bpe, qwen2
 //   llama   SentencePiece's BPE with byte fallback: tokens with scores, of which the highest is
-//           merged first; merges are all pairs that give a token, by its score
+//           merged first; merges are all pairs that give a token, by its score. Written from
+//           tokenizer.json or from a .model
 #pragma once
 #include <optional>
 

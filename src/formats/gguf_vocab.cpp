@@ -131,19 +131,46 @@ Merges merges_of_scores(const std::vector<std::string>& vocab, const std::vector
   return merges;
 }
 
-std::vector<float> scores_of_merges(const TokenizerSpec& spec, std::int64_t size) {
+std::vector<float> scores_of_merges(const TokenizerSpec& spec) {
   constexpr float kNever = -1e9f;  // of a token that no merge gives
   std::unordered_map<std::string, std::int32_t> first;
   for (std::size_t i = 0; i < spec.merges.size(); ++i) {
     const auto& [left, right] = spec.merges[i];
     first.emplace(spec.vocab[std::size_t(left)] + spec.vocab[std::size_t(right)], std::int32_t(i));
   }
-  std::vector<float> scores(std::size_t(size), 0);
-  for (std::size_t id = 0; id < std::min(scores.size(), spec.vocab.size()); ++id)
-    if (const auto it = first.find(spec.vocab[id]); it != first.end())
-      scores[id] = -float(it->second);
-    else scores[id] = kNever;
+  std::vector<float> scores;
+  for (const std::string& token : spec.vocab) {
+    const auto it = first.find(token);
+    scores.push_back(it == first.end() ? kNever : -float(it->second));
+  }
   return scores;
+}
+
+ScoredTokenizer scored_tokenizer(const TokenizerSpec& model) {
+  const auto read = read_sentencepiece_model(model.sentencepiece);
+  if (!read.bpe || read.rewrites)
+    throw InputError("GGUF cannot say what this tokenizer does with a text")
+        .found(read.bpe ? "a SentencePiece model that changes a text first"
+                        : "a SentencePiece model that is no BPE")
+        .hint("Keep the model as safetensors");
+  ScoredTokenizer result{model, {}};
+  TokenizerSpec& spec = result.spec;
+  spec.sentencepiece.clear();
+  set_sentencepiece_steps(spec, read.space_prefix);
+  for (const auto& piece : read.pieces) {
+    const bool special = piece.kind == PieceKind::control || piece.kind == PieceKind::unknown;
+    if (special || piece.kind == PieceKind::user_defined) {
+      AddedToken added;
+      added.id = std::int32_t(spec.vocab.size());
+      added.content = piece.text;
+      added.special = special;
+      spec.added.push_back(std::move(added));
+    }
+    if (piece.kind == PieceKind::unknown) spec.unk_token = piece.text;
+    spec.vocab.push_back(piece.kind == PieceKind::unused ? "" : piece.text);
+    result.scores.push_back(piece.score);
+  }
+  return result;
 }
 
 }  // namespace autarky

@@ -5,18 +5,10 @@
 #include <utility>
 #include <vector>
 
+#include "text/sentencepiece_model.h"
 #include "text/tokenizer_spec.h"
 
 namespace autarky {
-
-enum class GgufToken : std::int64_t {
-  normal = 1,
-  unknown = 2,
-  control = 3,
-  user_defined = 4,
-  unused = 5,
-  byte = 6
-};
 
 // A byte-level tokenizer that has a name (`pre`).
 struct ByteLevelKind {
@@ -37,12 +29,20 @@ void set_sentencepiece_steps(TokenizerSpec& spec, bool space_prefix);
 bool has_space_prefix(const TokenizerSpec& spec);
 bool is_byte_token(std::string_view token);  // <0x00> to <0xFF>
 
+// A tokenizer that is a .model file as one of that kind, without merges, and its pieces' scores.
+// InputError for a model that is no BPE, or changes a text before it cuts it.
+struct ScoredTokenizer {
+  TokenizerSpec spec;
+  std::vector<float> scores;  // by id
+};
+ScoredTokenizer scored_tokenizer(const TokenizerSpec& model);
+
 using Merges = std::vector<std::pair<std::int32_t, std::int32_t>>;
 // All pairs of mergeable tokens that together are one, by its score, the highest first, then by
 // ids. InputError, at `where`, for a token too long to be one.
 Merges merges_of_scores(const std::vector<std::string>& vocab, const std::vector<bool>& mergeable,
                         const std::vector<double>& scores, std::string_view where);
 // Scores that lead to the same order: minus the rank of the first merge that gives the token.
-std::vector<float> scores_of_merges(const TokenizerSpec& spec, std::int64_t size);
+std::vector<float> scores_of_merges(const TokenizerSpec& spec);
 
 }  // namespace autarky

@@ -113,6 +113,34 @@ TEST(GgufSentencePiece, WrittenAndReadBackItIsTheSame) {
   }
 }
 
+// The golden file was written from the same .model by its Python package and gguf's.
+TEST(GgufSentencePiece, AModelFileIsWrittenAsTheOtherImplementationWritesIt) {
+  const ScratchFolder scratch;
+  const TokenizerSpec spec = read_tokenizer_spec(kGolden / "text" / "sp_bpe");
+  ASSERT_FALSE(spec.sentencepiece.empty());
+  const GgufReader theirs(kGolden / "gguf" / "sp_bpe.vocab.gguf");
+  const auto size = std::int64_t(theirs.strings("tokenizer.ggml.tokens").size());
+  const GgufReader ours(save(scratch, gguf_tokenizer_metadata(&spec, of_vocab(size))));
+  EXPECT_EQ(ours.strings("tokenizer.ggml.tokens"), theirs.strings("tokenizer.ggml.tokens"));
+  EXPECT_EQ(ours.integers("tokenizer.ggml.token_type"),
+            theirs.integers("tokenizer.ggml.token_type"));
+  EXPECT_EQ(ours.numbers("tokenizer.ggml.scores"), theirs.numbers("tokenizer.ggml.scores"));
+  for (const char* key : {"model", "pre", "bos_token_id", "eos_token_id", "unknown_token_id"})
+    EXPECT_EQ(ours.metadata().at(std::string("tokenizer.ggml.") + key),
+              theirs.metadata().at(std::string("tokenizer.ggml.") + key))
+        << key;
+  EXPECT_EQ(ours.metadata().at("tokenizer.ggml.add_space_prefix"), true);
+  EXPECT_EQ(ours.metadata().at("tokenizer.ggml.add_bos_token"), true);
+}
+
+TEST(GgufSentencePiece, AModelFileThatIsNoBpeIsRefused) {
+  const TokenizerSpec spec = read_tokenizer_spec(kGolden / "text" / "sp_unigram");
+  EXPECT_EQ(
+      input_error_of([&] { gguf_tokenizer_metadata(&spec, of_vocab(1000)); }),
+      "GGUF cannot say what this tokenizer does with a text; found a SentencePiece model that "
+      "is no BPE. Keep the model as safetensors");
+}
+
 TEST(GgufTokenizerHostile, WhatIsWrongIsNamed) {
   const ScratchFolder scratch;
   const auto refusal = [&](std::string_view key, const GgufValue& value) {
