@@ -192,7 +192,7 @@ TEST_F(Failure, AnEmptyCorpusIsNamed) {
 
 // A killed build leaves temporary files, which the next one for the same files takes away; those of
 // one that is still at work stay.
-TEST_F(Failure, AKilledBuildLeavesNothingAfterTheNext) {
+TEST_F(Failure, AKilledBuildLeavesNothingAfterTheNextAndOneAtWorkIsLeftInPeace) {
   std::string text;
   for (int i = 0; i < 400; ++i) text += content_of(folder_ / "text.txt");
   folder_.write("large.txt", text);
@@ -210,14 +210,21 @@ TEST_F(Failure, AKilledBuildLeavesNothingAfterTheNext) {
   }
   killed.send(SIGKILL);
   EXPECT_EQ(killed.wait().code, -1);
-  EXPECT_EQ(temporaries().size(), 2u);
+  const auto abandoned = temporaries();
+  EXPECT_EQ(abandoned.size(), 2u);
+  const auto still_there = [&](const std::string& name) {
+    return fs::exists(folder_ / "k" / name);
+  };
   folder_.write("k/x.bin.tmp", "not ours");
   folder_.write("k/other.bin.tmp12", "not of this prefix");
   Running at_work(folder_, build + "large.txt");
-  while (temporaries().size() != 4) {  // its own two and the two that are not ours
+  while (std::any_of(abandoned.begin(), abandoned.end(), still_there) ||
+         temporaries().size() != 4) {  // its own two and the two that are not ours
   }
+  at_work.send(SIGSTOP);
   const auto outcome = run(folder_, build + "text.txt");
-  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_EQ(outcome.code, 2) << outcome.err;
+  EXPECT_TRUE(contains(outcome.err, "x.bin: another process is writing this file")) << outcome.err;
   EXPECT_EQ(temporaries().size(), 4u);
   at_work.send(SIGKILL);
   at_work.wait();
