@@ -1,10 +1,9 @@
 """One GGUF in llama.cpp and in ours; run by check_llama_cpp.sh.
 
-usage: check_llama_cpp.py PROGRAM MODEL.gguf TOLERANCE
+usage: check_llama_cpp.py PROGRAM MODEL.gguf
 
-32 greedy tokens of llama.cpp: ours gives each of them the same log-probability to TOLERANCE. Ours
-chooses the same tokens; with TOLERANCE above 1e-3 (types of weights with which llama.cpp rounds the
-activations too) up to the first position where our two favourites are TOLERANCE apart or less.
+Both choose the same 32 greedy tokens, else exit code 1 with the place where they part and how far
+apart ours finds the two. Says how far apart the log-probabilities of llama.cpp's tokens are.
 """
 import json
 import subprocess
@@ -12,7 +11,7 @@ import sys
 
 import xllamacpp
 
-program, path, tolerance = sys.argv[1], sys.argv[2], float(sys.argv[3])
+program, path = sys.argv[1:]
 TEXT, COUNT = "The sea is never quite still, and", 32
 name = path.rsplit("/", 1)[1]
 
@@ -43,15 +42,11 @@ if len(theirs) != COUNT or len(ours) != COUNT:
 
 scored = score(prompt + theirs)[len(prompt) - 1:]
 apart = max(abs(a - step["logprob"]) for a, step in zip(scored, answer["logprobs"]["content"]))
-if not apart <= tolerance:
-    sys.exit(f"check_llama_cpp: {name}: log-probabilities {apart:.2g} apart, not within {tolerance:g}")
 
 same = next((i for i in range(COUNT) if ours[i] != theirs[i]), COUNT)
-result = f"the same {COUNT} tokens {made['text']!r}"
 if same < COUNT:
     margin = score(prompt + ours[:same + 1])[-1] - scored[same]
-    result = f"the same {same} tokens, then a choice between two that are {margin:.2g} apart"
-    if tolerance <= 1e-3 or not margin <= tolerance:
-        sys.exit(f"check_llama_cpp: {name}: only {result}: ours {made['text']!r}, "
-                 f"llama.cpp's {answer['text']!r}")
-print(f"check_llama_cpp: {name}: {result}; log-probabilities within {apart:.2g}")
+    sys.exit(f"check_llama_cpp: {name}: the same {same} tokens, then two that are {margin:.2g} apart; "
+             f"log-probabilities within {apart:.2g}: ours {made['text']!r}, theirs {answer['text']!r}")
+print(f"check_llama_cpp: {name}: the same {COUNT} tokens {made['text']!r}; "
+      f"log-probabilities within {apart:.2g}")

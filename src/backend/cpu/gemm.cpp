@@ -27,8 +27,8 @@ constexpr std::int64_t kEnoughTasks = 8;  // smaller tiles below this
 constexpr std::int64_t kMinPart = 1024;   // of k
 constexpr std::int64_t kGap = 16;         // floats between copied lines, against the next
 
-// Whether lines `stride` floats apart begin in the same few sets of a cache: a product that walks
-// across them is up to twice as slow.
+// Whether lines `stride` floats apart begin in the same few sets of a cache, which a product that
+// walks across them pays for.
 bool crowds_cache(std::int64_t stride) { return stride % 1024 == 0; }
 
 // The cut of the work, from the shape alone.

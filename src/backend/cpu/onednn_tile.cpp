@@ -132,7 +132,7 @@ class Primitives {
   Scratch scratch_;
 };
 
-// The matmul primitive comes to the same loops, a tenth slower (docs/decisions/0002).
+// Not the matmul primitive, which comes to the same loops: docs/decisions/0002.
 void multiply_floats(const TileProduct& t) {
   const Operand a = t.a.plain(t.m, t.k), b = t.b.plain(t.k, t.n);
   const bool by_rows_a = a.col_stride == 1, by_rows_b = b.col_stride == 1;
