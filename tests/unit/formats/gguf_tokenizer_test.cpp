@@ -4,6 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "base/protobuf_wire.h"
 #include "formats/gguf_vocab.h"
 #include "text/tokenizer.h"
 #include "unit/formats/scratch_folder.h"
@@ -139,6 +140,14 @@ TEST(GgufSentencePiece, AModelFileThatIsNoBpeIsRefused) {
       input_error_of([&] { gguf_tokenizer_metadata(&spec, of_vocab(1000)); }),
       "GGUF cannot say what this tokenizer does with a text; found a SentencePiece model that "
       "is no BPE. Keep the model as safetensors");
+}
+
+TEST(GgufSentencePiece, AModelFileThatChangesATextFirstIsRefused) {
+  TokenizerSpec spec = read_tokenizer_spec(kGolden / "text" / "sp_bpe");
+  const auto charsmap = ProtobufMessage().add(2, std::string_view("x"));
+  spec.sentencepiece += ProtobufMessage().add(3, charsmap).bytes();  // the normalizer
+  EXPECT_TRUE(contains(input_error_of([&] { gguf_tokenizer_metadata(&spec, of_vocab(1000)); }),
+                       "found a SentencePiece model that changes a text first"));
 }
 
 TEST(GgufTokenizerHostile, WhatIsWrongIsNamed) {
