@@ -11,6 +11,7 @@ import sys
 
 STEPS = 3
 LIMIT_S = int(os.environ.get("AUTARKY_PEER_LIMIT_S", "600"))  # of one run
+DTYPES = os.environ.get("AUTARKY_PEER_DTYPES", "bf16 f32").split()
 
 autarky, rounds = sys.argv[1], int(sys.argv[2])
 dashes = sys.argv.index("--")
@@ -50,7 +51,7 @@ for shape in shapes:
     preset, batch, seq = shape.split(":")
     results = {}
     for _ in range(rounds):
-        for dtype in ("bf16", "f32"):
+        for dtype in DTYPES:
             ours = step(preset, batch, seq, dtype)
             if not ours:
                 sys.exit(f"compare: our own step of {shape} fails")

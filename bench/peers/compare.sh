@@ -3,7 +3,7 @@
 #   bench/peers/compare.sh [ROUNDS [PRESET:BATCH:SEQ ...]]     3 rounds, llama-17m:16:256 llama-160m:4:1024
 # Peers: PyTorch of Debian (python3-torch), the newest PyTorch, as it is and compiled, and MindSpore
 # of PyPI (fetch.sh gets these two). One that is not there, or takes longer than AUTARKY_PEER_LIMIT_S
-# (600) for one run, is left out with the reason.
+# (600) for one run, is left out with the reason. AUTARKY_PEER_DTYPES ("bf16 f32") says which types.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 autarky=${AUTARKY_BUILD_DIR:-build}/autarky
