@@ -50,19 +50,24 @@ Type local_type(const Type& type, const Mesh& mesh) {
   Type local(type.dtype, type.dims);
   for (std::size_t i = 0; i < type.dims.size(); ++i)
     local.dims[i].extent /= pieces(mesh, type.layout.split[i]);
-  return local;
+  if (type.layout.flat.empty()) return local;
+  const auto blocks = (local.elements() + kFlatBlock - 1) / kFlatBlock;
+  const auto n = pieces(mesh, type.layout.flat);
+  return Type(type.dtype, {{'n', (blocks + n - 1) / n * kFlatBlock}});
 }
 
 Type whole_type(const Type& type) { return Type(type.dtype, type.dims); }
 
 std::string to_string(const Layout& layout, std::span<const Dim> dims) {
   std::string text;
-  for (std::size_t i = 0; i < layout.split.size(); ++i) {
-    if (layout.split[i].empty()) continue;
-    text += fmt::format("{}{}:", text.empty() ? "" : " ", dims[i].name);
-    for (std::size_t j = 0; j < layout.split[i].size(); ++j)
-      text += fmt::format("{}{}", j ? "," : "", axis_name(layout.split[i][j]));
-  }
+  const auto add = [&](char name, std::span<const Axis> axes) {
+    if (axes.empty()) return;
+    text += fmt::format("{}{}:", text.empty() ? "" : " ", name);
+    for (std::size_t j = 0; j < axes.size(); ++j)
+      text += fmt::format("{}{}", j ? "," : "", axis_name(axes[j]));
+  };
+  for (std::size_t i = 0; i < layout.split.size(); ++i) add(dims[i].name, layout.split[i]);
+  add('*', layout.flat);
   if (!layout.partial.empty()) text += text.empty() ? "|" : " |";
   for (const auto& p : layout.partial)
     text += fmt::format(" {}={}", axis_name(p.axis), combine_name(p.how));
@@ -89,11 +94,13 @@ namespace {
 
 void parse_split(std::string_view item, Type& type, std::string_view whole) {
   const auto dim = type.find(item.front());
-  if (item.size() < 3 || item[1] != ':' || dim < 0) bad_type(whole, "bad split");
+  const bool flat = item.front() == '*';
+  if (item.size() < 3 || item[1] != ':' || (dim < 0 && !flat)) bad_type(whole, "bad split");
+  auto& axes = flat ? type.layout.flat : type.layout.split[std::size_t(dim)];
   for (const auto& name : split(item.substr(2), ',')) {
     const auto axis = parse_axis(name);
     if (!axis) bad_type(whole, "unknown axis");
-    type.layout.split[std::size_t(dim)].push_back(*axis);
+    axes.push_back(*axis);
   }
 }
 

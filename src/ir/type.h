@@ -38,16 +38,24 @@ struct Partial {
   bool operator==(const Partial&) const = default;
 };
 
-// Where a value lies: for each dim the ordered axes that split it, and the axes over which it is
-// partial. Axes not named hold replicas. No other place carries that knowledge.
+// Where a value lies: for each dim the ordered axes that split it, the axes that cut what this
+// leaves on a rank once more, and the axes over which it is partial. Axes not named hold replicas.
+// No other place carries that knowledge.
 struct Layout {
   std::vector<std::vector<Axis>> split;  // one list per dim, outermost axis first
   std::vector<Partial> partial;          // sorted by axis
+  // The elements of a rank, row-major, are cut into equal runs of whole blocks of kFlatBlock
+  // elements; the last ones may have less, or nothing, and are filled up with zeros.
+  std::vector<Axis> flat;
   bool operator==(const Layout&) const = default;
 
   bool is_partial_over(Axis a) const;
   void add_partial(Partial p);  // keeps the order; an axis already there is left
 };
+
+// Sums of many elements are made block by block (ops/exact_sum.h), so cuts between blocks keep
+// them.
+inline constexpr std::int64_t kFlatBlock = 4096;
 
 struct Type {
   DType dtype = DType::f32;
@@ -71,12 +79,14 @@ using Types = std::span<const Type>;
 std::int64_t pieces(const Mesh& mesh, std::span<const Axis> axes);
 // Index of a rank's piece among them.
 std::int64_t piece_index(const Mesh& mesh, std::span<const Axis> axes, const Coordinates& at);
-// What one rank holds of a value: extents divided by the axes that split them; layout all whole.
+// What one rank holds of a value: extents divided by the axes that split them; one dim 'n' where it
+// is flat; layout all whole.
 Type local_type(const Type& type, const Mesh& mesh);
 // Same element type and dims, all whole.
 Type whole_type(const Type& type);
 
 // "bf16[b4 s1024 e768]{s:tp | dp=sum}"; the braces are left out where nothing is split or partial.
+// "*:dp" stands for flat.
 std::string to_string(const Type& type);
 std::string to_string(const Layout& layout, std::span<const Dim> dims);
 // The inverse; throws InputError.

@@ -12,7 +12,7 @@ namespace autarky {
 // adding is exact and needs no order. Not finite: a mark far above any sum in the top digit.
 struct Digits {
   static constexpr int kCount = 4;
-  static constexpr std::int64_t kBlock = 4096;  // elements
+  static constexpr std::int64_t kBlock = kFlatBlock;  // elements
   static constexpr std::int64_t kNotFinite = std::int64_t(1) << 52;
 
   static void add(double x, std::span<std::int64_t, kCount> digits) {

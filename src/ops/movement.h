@@ -5,6 +5,9 @@
 
 namespace autarky {
 
+// In place of the index of a dim: the layout's `flat`.
+inline constexpr std::int64_t kFlatDim = -1;
+
 // What all movements share; Self gives name and Attrs.
 template <class Self>
 struct MovementOp {
@@ -38,7 +41,7 @@ struct AllGather : MovementOp<AllGather> {
   static constexpr std::string_view name = "all_gather";
   struct Attrs {
     Axis axis = Axis::tp;
-    std::int64_t dim = 0;  // index of the dim
+    std::int64_t dim = 0;  // index of the dim, or kFlatDim
     static constexpr auto fields() {
       return std::tuple{field("axis", &Attrs::axis), field("dim", &Attrs::dim)};
     }
@@ -49,7 +52,7 @@ struct ReduceScatter : MovementOp<ReduceScatter> {
   static constexpr std::string_view name = "reduce_scatter";
   struct Attrs {
     Axis axis = Axis::tp;
-    std::int64_t dim = 0;
+    std::int64_t dim = 0;  // or kFlatDim
     Combine how = Combine::sum;
     static constexpr auto fields() {
       return std::tuple{field("axis", &Attrs::axis), field("dim", &Attrs::dim),

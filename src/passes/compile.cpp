@@ -11,6 +11,7 @@
 #include "passes/fuse.h"
 #include "passes/step_blocks.h"
 #include "passes/verify.h"
+#include "passes/zero.h"
 
 namespace autarky {
 namespace {
@@ -78,6 +79,7 @@ class StepCompiler {
     builder_.each_block([&](const Graph& joint) {
       Graph parted = partition(joint, o_.rules, o_.mesh);
       if (is_head(parted)) open_head(parted);
+      if (o_.zero_stage >= 2) shard_gradients(parted, o_.mesh);
       part_of(parted.name).params = param_ports(parted);
       return one(std::move(parted));
     });
@@ -97,9 +99,16 @@ class StepCompiler {
     std::vector<ParamPort> params;
     for (const auto& p : joint.inputs)
       if (const Port* grad = joint.find_input("grad." + p.name); grad && p.kind == PortKind::param)
-        params.push_back({p.name, joint.type(p.value), joint.type(grad->value),
-                          !model_.undecayed.contains(p.name)});
+        params.push_back(param_port(p.name, joint.type(p.value), joint.type(grad->value)));
     return params;
+  }
+
+  ParamPort param_port(const std::string& name, Type param, const Type& grad) const {
+    Type state = grad;
+    state.layout.partial.clear();
+    state.layout.flat = zero_axes(o_.zero_stage, param, o_.mesh);
+    if (o_.zero_stage == 3) param.layout.flat = state.layout.flat;
+    return {name, param, grad, state, !model_.undecayed.contains(name)};
   }
 
   // The head's forward and backward run at once.
@@ -117,8 +126,9 @@ class StepCompiler {
   }
 
   void fuse_blocks() {
-    builder_.each_block([](Graph graph) {
+    builder_.each_block([&](Graph graph) {
       std::vector<Graph> made;
+      if (o_.zero_stage == 3) gather_parameters(graph, o_.mesh);
       if (!graph.name.ends_with(".F")) made.push_back(without_accumulation(graph));
       made.push_back(std::move(graph));
       for (Graph& g : made) fuse(g);
@@ -260,15 +270,19 @@ class StepCompiler {
     // Every rank of a pipeline takes part in the same sums, whatever parameters it has.
     for (const Part* part : {&embed_, &layer_, &head_})
       for (const auto& p : part->params)
-        all[digits_port(p.grad)] = digits_type(p.grad, pipelined());
+        all[digits_port(p.state)] = digits_type(p.state, pipelined());
     if (pipelined()) {
-      const auto add = [&](std::vector<std::vector<Axis>> split) {
-        Type t(DType::f32, std::vector<Dim>(split.size(), Dim{'e', 1}));
-        t.layout.split = std::move(split);
+      const auto add = [&](std::vector<Axis> split, std::vector<Axis> flat) {
+        Type t(DType::f32, {{'e', 1}});
+        t.layout.split = {std::move(split)};
+        t.layout.flat = std::move(flat);
         all[digits_port(t)] = digits_type(t, true);
       };
-      add({{}});
-      if (o_.mesh.size(Axis::tp) > 1) add({{Axis::tp}});
+      for (const auto& flat : {std::vector<Axis>{}, std::vector<Axis>{Axis::dp}}) {
+        if (!flat.empty() && (o_.zero_stage == 0 || o_.mesh.size(Axis::dp) == 1)) continue;
+        add({}, flat);
+        if (o_.mesh.size(Axis::tp) > 1) add({Axis::tp}, flat);
+      }
     }
     return all;
   }
@@ -308,10 +322,8 @@ class StepCompiler {
     for (const auto& p : part.params) {
       const std::string grad = grad_name(scope, p.name, 0),
                         reduced = fmt::format("reduced.{}.{}", scope, p.name);
-      Type type = p.grad;
-      type.layout.partial.clear();
-      if (p.grad.layout.partial.empty()) builder_.rename(reduced, grad);
-      else builder_.share(reduced, type, grad);
+      if (p.grad.layout == p.state.layout) builder_.rename(reduced, grad);
+      else builder_.share(reduced, p.state, grad);
       s.bound["grad." + p.name] = grad;
       s.bound["reduced." + p.name] = reduced;
     }
@@ -322,7 +334,7 @@ class StepCompiler {
     const auto table =
         std::find_if(embed_.params.begin(), embed_.params.end(),
                      [&](const ParamPort& p) { return p.name == model_.tied_embed; });
-    builder_.call(builder_.add_block(tie_block(table->grad)),
+    builder_.call(builder_.add_block(tie_block(table->state)),
                   {"embed",
                    -1,
                    -1,
@@ -359,7 +371,8 @@ class StepCompiler {
       s.bound["grad." + p.name] = "reduced." + name;
       s.bound["m." + p.name] = "m." + name;
       s.bound["v." + p.name] = "v." + name;
-      s.bound["master." + p.name] = p.param.dtype == p.grad.dtype ? name : "master." + name;
+      const bool is_param = p.param.dtype == p.state.dtype && p.param.layout == p.state.layout;
+      s.bound["master." + p.name] = is_param ? name : "master." + name;
     }
     builder_.call(block, s);
   }

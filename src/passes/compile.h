@@ -22,6 +22,7 @@ struct StepOptions {
   PipelineSchedule schedule = PipelineSchedule::one_f_one_b;
   int microbatches = 1;  // of one rank and step
   int lanes = 1;         // of one rank: the gradient's sums, see DESIGN "The order of sums"
+  int zero_stage = 0;    // 0 to 3, see zero.h
   bool update = true;    // false: stops at the reduced gradients
   bool borrow = false;   // forward only: weights, caches and constants are another session's
   OptimizerOptions optimizer;

@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <optional>
 
 #include "base/error.h"
 #include "ops/movement.h"
@@ -10,12 +11,19 @@
 namespace autarky {
 namespace {
 
-// The dim that `axis` splits, or -1.
-int dim_split_by(const Layout& layout, Axis axis) {
+bool has(const std::vector<Axis>& axes, Axis axis) {
+  return std::find(axes.begin(), axes.end(), axis) != axes.end();
+}
+
+// The dim that `axis` splits, or kFlatDim.
+std::optional<std::int64_t> dim_split_by(const Layout& layout, Axis axis) {
   for (std::size_t d = 0; d < layout.split.size(); ++d)
-    if (std::find(layout.split[d].begin(), layout.split[d].end(), axis) != layout.split[d].end())
-      return int(d);
-  return -1;
+    if (has(layout.split[d], axis)) return std::int64_t(d);
+  return has(layout.flat, axis) ? std::optional(kFlatDim) : std::nullopt;
+}
+
+std::vector<Axis>& axes_of(Layout& layout, std::int64_t dim) {
+  return dim == kFlatDim ? layout.flat : layout.split[std::size_t(dim)];
 }
 
 class Converter {
@@ -52,24 +60,24 @@ class Converter {
     const Combine how = it->how == Combine::one ? Combine::sum : it->how;
     Layout after = layout();
     std::erase_if(after.partial, [&](const Partial& p) { return p.axis == axis; });
-    const int to = dim_split_by(wanted_, axis);
-    if (to >= 0 && how == Combine::sum) {
-      after.split[std::size_t(to)].push_back(axis);
-      step<ReduceScatter>({axis, to, how}, after);
+    const auto to = dim_split_by(wanted_, axis);
+    if (to && how == Combine::sum) {
+      axes_of(after, *to).push_back(axis);
+      step<ReduceScatter>({axis, *to, how}, after);
     } else {
       step<AllReduce>({axis, how}, after);
     }
   }
 
   void change_split(Axis axis) {
-    const int from = dim_split_by(layout(), axis), to = dim_split_by(wanted_, axis);
+    const auto from = dim_split_by(layout(), axis), to = dim_split_by(wanted_, axis);
     if (from == to) return;
     Layout after = layout();
-    if (from >= 0) std::erase(after.split[std::size_t(from)], axis);
-    if (to >= 0) after.split[std::size_t(to)].push_back(axis);
-    if (from >= 0 && to >= 0) step<AllToAll>({axis, from, to}, after);
-    else if (from >= 0) step<AllGather>({axis, from}, after);
-    else step<Slice>({axis, to}, after);
+    if (from) std::erase(axes_of(after, *from), axis);
+    if (to) axes_of(after, *to).push_back(axis);
+    if (from && to) step<AllToAll>({axis, *from, *to}, after);
+    else if (from) step<AllGather>({axis, *from}, after);
+    else step<Slice>({axis, *to}, after);
   }
 
   Graph& graph_;

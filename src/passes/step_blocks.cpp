@@ -25,11 +25,6 @@ std::vector<Value> in_layout(Graph& graph, typename Op::Attrs attrs, std::vector
   return out;
 }
 
-Layout without_partials(Layout layout) {
-  layout.partial.clear();
-  return layout;
-}
-
 }  // namespace
 
 Graph without_accumulation(const Graph& backward) {
@@ -89,36 +84,37 @@ Graph reduce_block(const std::vector<ParamPort>& params) {
   Graph g;
   g.name = "reduce";
   for (const auto& p : params) {
-    if (p.grad.layout.partial.empty()) continue;
+    if (p.grad.layout == p.state.layout) continue;
     const Value v = g.add_input("grad." + p.name, PortKind::grad, p.grad);
     g.add_output("reduced." + p.name, PortKind::grad,
-                 convert_layout(g, v, without_partials(p.grad.layout), "gradient of " + p.name));
+                 convert_layout(g, v, p.state.layout, "gradient of " + p.name));
   }
   return g;
 }
 
-Graph tie_block(const Type& grad) {
+Graph tie_block(const Type& state) {
   Graph g;
   g.name = "tie";
-  Type reduced = grad;
-  reduced.layout = without_partials(grad.layout);
-  const Value to = g.add_input("grad.to", PortKind::grad, reduced);
-  const Value from = g.add_input("grad.from", PortKind::grad, reduced);
+  const Value to = g.add_input("grad.to", PortKind::grad, state);
+  const Value from = g.add_input("grad.from", PortKind::grad, state);
   g.add_output("grad.to", PortKind::grad, in_layout<Accumulate>(g, {}, {to, from}, 0)[0]);
   return g;
 }
 
-std::string digits_port(const Type& grad) {
+std::string digits_port(const Type& state) {
   std::string name = "digits";
-  for (const auto& p : digits_type(grad, false).layout.partial)
+  for (const auto& p : digits_type(state, false).layout.partial)
     name += fmt::format(".{}", axis_name(p.axis));
   return name;
 }
 
-Type digits_type(const Type& grad, bool pipelined) {
+Type digits_type(const Type& state, bool pipelined) {
   Type digits(DType::i64, {{'z', Digits::kCount}});
-  for (const auto& axes : grad.layout.split)
+  const auto add = [&](const std::vector<Axis>& axes) {
     for (Axis a : axes) digits.layout.add_partial({a, Combine::sum});
+  };
+  for (const auto& axes : state.layout.split) add(axes);
+  add(state.layout.flat);
   if (pipelined) digits.layout.add_partial({Axis::pp, Combine::sum});
   return digits;
 }
@@ -128,15 +124,13 @@ Graph norm_block(const std::vector<ParamPort>& params, bool pipelined) {
   g.name = "norm";
   std::map<std::string, Value> sums;
   for (const auto& p : params) {
-    const auto port = digits_port(p.grad);
-    const auto type = digits_type(p.grad, pipelined);
+    const auto port = digits_port(p.state);
+    const auto type = digits_type(p.state, pipelined);
     if (!sums.contains(port)) sums[port] = g.add_input(port, PortKind::scalar, type);
   }
   for (const auto& p : params) {
-    Type reduced = p.grad;
-    reduced.layout = without_partials(p.grad.layout);
-    const Value v = g.add_input("grad." + p.name, PortKind::grad, reduced);
-    Value& sum = sums.at(digits_port(p.grad));
+    const Value v = g.add_input("grad." + p.name, PortKind::grad, p.state);
+    Value& sum = sums.at(digits_port(p.state));
     const Value squares = apply<ExactSum>(g, {true}, {v});
     g.type(squares).layout = g.type(sum).layout;
     sum = in_layout<Accumulate>(g, {}, {sum, squares}, 0)[0];
@@ -151,13 +145,13 @@ Graph finish_block(const std::vector<Port>& digits, const std::vector<Type>& typ
   g.name = "finish";
   const Value loss = g.add_input("loss.digits", PortKind::scalar, loss_digits);
   const Value sum = g.add_input("loss.sum", PortKind::scalar, whole_type(loss_digits));
-  const Value everywhere = convert_layout(g, loss, without_partials(loss_digits.layout), "loss");
+  const Value everywhere = convert_layout(g, loss, whole_type(loss_digits).layout, "loss");
   const Value losses = apply<Accumulate>(g, {}, {sum, everywhere});
   g.add_output("loss.sum", PortKind::scalar, losses);
   Value total{-1};
   for (std::size_t i = 0; i < digits.size(); ++i) {
     Value v = g.add_input(digits[i].name, PortKind::scalar, types[i]);
-    v = convert_layout(g, v, without_partials(types[i].layout), "gradient norm");
+    v = convert_layout(g, v, whole_type(types[i]).layout, "gradient norm");
     total = total.id < 0 ? v : in_layout<Accumulate>(g, {}, {total, v}, 0)[0];
   }
   if (total.id < 0) return g;
@@ -184,10 +178,8 @@ Graph optimizer_block(const std::vector<ParamPort>& params, const OptimizerOptio
   const Value hyper = g.add_input("hyper", PortKind::scalar, Type(dtype, {{'h', Hyper::kCount}}));
   const Value clip = g.add_input("clip", PortKind::scalar, Type(dtype, {{'y', 2}}));
   for (const auto& p : params) {
-    Type reduced = p.grad;
-    reduced.layout = without_partials(p.grad.layout);
     const auto in = [&](const std::string& prefix, PortKind kind) {
-      return g.add_input(prefix + p.name, kind, reduced);
+      return g.add_input(prefix + p.name, kind, p.state);
     };
     const Value w = in("master.", PortKind::state), grad = in("grad.", PortKind::grad);
     const Value m = in("m.", PortKind::state), v = in("v.", PortKind::state);
@@ -197,7 +189,10 @@ Graph optimizer_block(const std::vector<ParamPort>& params, const OptimizerOptio
     g.add_output("master." + p.name, PortKind::state, out[0]);
     g.add_output("m." + p.name, PortKind::state, out[1]);
     g.add_output("v." + p.name, PortKind::state, out[2]);
-    if (out.size() > 3) g.add_output(p.name, PortKind::param, out[3]);
+    if (out.size() > 3 || p.param.layout != p.state.layout)
+      g.add_output(p.name, PortKind::param,
+                   convert_layout(g, out.size() > 3 ? out[3] : out[0], p.param.layout,
+                                  "parameter " + p.name));
   }
   return g;
 }

@@ -9,6 +9,7 @@ namespace autarky {
 struct ParamPort {
   std::string name;  // of the parameter's port
   Type param, grad;  // with layouts
+  Type state;        // of the reduced gradient, the master and the moments
   bool decayed;
 };
 
@@ -22,10 +23,11 @@ Graph movement_block(const std::string& name, const Type& type, bool send, std::
 
 // grad.<p> = grad.<p> + right.<p>: two lanes' sums become one.
 Graph combine_block(const std::vector<ParamPort>& params);
-// reduced.<p> = grad.<p> with its partials resolved (data parallel and others), in place.
+// reduced.<p> = grad.<p> with its partials resolved (data parallel and others), in the state's
+// layout, in place.
 Graph reduce_block(const std::vector<ParamPort>& params);
-// grad.<to> += grad.<from>: the second use of a tied parameter.
-Graph tie_block(const Type& grad);
+// grad.<to> += grad.<from>, both reduced: the second use of a tied parameter.
+Graph tie_block(const Type& state);
 // digits.<axes> += squares of every gradient, by the axes that split it.
 Graph norm_block(const std::vector<ParamPort>& params, bool pipelined);
 // loss.digits and digits.* summed over all ranks; clip = factor (NaN: skip the update), norm.
@@ -36,7 +38,7 @@ Graph zero_block(const std::vector<std::pair<std::string, Type>>& values);
 // AdamW for every parameter of a block.
 Graph optimizer_block(const std::vector<ParamPort>& params, const OptimizerOptions& options);
 
-std::string digits_port(const Type& grad);  // "digits", "digits.tp", ...
-Type digits_type(const Type& grad, bool pipelined);
+std::string digits_port(const Type& state);  // "digits", "digits.tp", ...
+Type digits_type(const Type& state, bool pipelined);
 
 }  // namespace autarky

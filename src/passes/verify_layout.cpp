@@ -22,6 +22,7 @@ bool move_out(std::vector<Axis>& axes, Axis axis) { return std::erase(axes, axis
 // What a movement makes of a layout; nothing where it does not apply.
 std::optional<Layout> moved(const Node& node, Layout layout) {
   const auto dim = [&](std::int64_t i) -> std::vector<Axis>* {
+    if (i == kFlatDim) return &layout.flat;
     return i < 0 || i >= std::int64_t(layout.split.size()) ? nullptr
                                                            : &layout.split[std::size_t(i)];
   };
@@ -84,6 +85,7 @@ class LayoutVerifier {
       if (type.dims[d].extent % pieces(mesh_, type.layout.split[d]) != 0)
         broken(v, fmt::format("dim '{}' does not divide", type.dims[d].name));
     }
+    for (Axis axis : type.layout.flat) use(axis);
     for (const auto& p : type.layout.partial) use(p.axis);
   }
 
@@ -146,6 +148,28 @@ class LayoutVerifier {
     return kept;
   }
 
+  // Operations on single elements may run on flat parts: their results are flat in the same way, or
+  // sums over all elements.
+  void pass_flat(const Node& node, std::vector<Layout>& results) const {
+    const Type* like = nullptr;
+    for (Value v : node.in) {
+      const Type& t = g_.type(v);
+      if (t.layout.flat.empty()) continue;
+      if (like && (t.layout.flat != like->layout.flat || t.dims != like->dims))
+        broken(node, "its flat inputs are not cut alike");
+      like = &t;
+    }
+    if (!like) return;
+    for (Value v : node.in)
+      if (g_.type(v).dims == like->dims && g_.type(v).layout.flat.empty())
+        broken(node, "some of its inputs are flat and some are not");
+    for (std::size_t o = 0; o < results.size(); ++o) {
+      if (g_.type(node.out[o]).dims == like->dims) results[o].flat = like->layout.flat;
+      else
+        for (Axis axis : like->layout.flat) results[o].add_partial({axis, Combine::sum});
+    }
+  }
+
   void verify_operation(const Node& node) const {
     // Zeros are a part of any sum of zeros.
     if (node.op == &op_info<FillWith>()) return;
@@ -156,6 +180,7 @@ class LayoutVerifier {
     std::vector<Layout> wanted;
     for (std::size_t o = 0; o < node.out.size(); ++o)
       wanted.push_back(output_layout(rule, o, assigned));
+    pass_flat(node, wanted);
     const auto kept = passed(node, wanted);
     for (std::size_t o = 0; o < node.out.size(); ++o) {
       for (const auto& p : kept) wanted[o].add_partial(p);

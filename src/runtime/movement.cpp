@@ -37,6 +37,11 @@ void copy_piece(const Type& whole_type, std::size_t dim, std::int64_t pieces, st
   }
 }
 
+// Without what the last pieces were filled up with.
+void copy_flat(const Bytes& pieces, const Tensor& whole) {
+  std::memcpy(whole.data, pieces.data(), std::size_t(whole.type->bytes()));
+}
+
 class Pending : public Move {
  public:
   Pending(std::unique_ptr<CommHandle> handle, std::shared_ptr<Bytes> staging,
@@ -101,12 +106,13 @@ class Mover {
   std::unique_ptr<Move> all_gather() {
     const auto& a = attrs<AllGather>();
     const auto n = mesh_.size(a.axis);
-    const auto staging = std::make_shared<Bytes>(std::size_t(out_.type->bytes()));
+    const auto staging = std::make_shared<Bytes>(std::size_t(n * in_.type->bytes()));
     auto handle =
         comm_.all_gather(mesh_.group(comm_.rank(), a.axis), in_bytes(), *staging, tag(a.axis));
     return std::make_unique<Pending>(std::move(handle), staging,
                                      [out = out_, dim = a.dim, n, staging] {
                                        const auto piece = std::int64_t(staging->size()) / n;
+                                       if (dim == kFlatDim) return copy_flat(*staging, out);
                                        for (int i = 0; i < n; ++i)
                                          copy_piece(*out.type, std::size_t(dim), n, i, out.data,
                                                     staging->data() + i * piece, true);
@@ -117,9 +123,10 @@ class Mover {
   std::unique_ptr<Move> reduce_scatter() {
     const auto& a = attrs<ReduceScatter>();
     const auto n = mesh_.size(a.axis);
-    Bytes packed(std::size_t(in_.type->bytes()));
-    const auto piece = std::int64_t(packed.size()) / n;
-    for (int i = 0; i < n; ++i)
+    const auto piece = out_.type->bytes();
+    Bytes packed(std::size_t(n * piece));
+    if (a.dim == kFlatDim) std::memcpy(packed.data(), in_.data, std::size_t(in_.type->bytes()));
+    for (int i = 0; i < n && a.dim != kFlatDim; ++i)
       copy_piece(*in_.type, std::size_t(a.dim), n, i, in_.data, packed.data() + i * piece, false);
     const auto staging = std::make_shared<Bytes>(packed.size());
     auto handle =
@@ -163,6 +170,16 @@ class Mover {
 
   std::unique_ptr<Move> slice() {
     const auto& a = attrs<Slice>();
+    if (a.dim == kFlatDim) {
+      const auto in = in_bytes();
+      const auto out = out_bytes();
+      const auto begin = std::min(in.size(), std::size_t(index(a.axis)) * out.size());
+      const auto end = std::min(in.size(), begin + out.size());
+      std::fill(std::copy(in.begin() + std::ptrdiff_t(begin), in.begin() + std::ptrdiff_t(end),
+                          out.begin()),
+                out.end(), std::byte{0});
+      return nullptr;
+    }
     copy_piece(*in_.type, std::size_t(a.dim), mesh_.size(a.axis), index(a.axis), in_.data,
                out_.data, false);
     return nullptr;

@@ -179,8 +179,8 @@ Graph graph_of_two(const Layout& left, const Layout& right) {
 TEST(VerifyLayouts, OperandsAreSplitAlikeAndPartialOnlyWhereLinear) {
   Mesh mesh;
   mesh.size(Axis::tp) = mesh.size(Axis::dp) = 2;
-  const Layout whole{{{}, {}}, {}}, split{{{Axis::dp}, {}}, {}},
-      partial{{{}, {}}, {{Axis::tp, Combine::sum}}};
+  const Layout whole{{{}, {}}, {}, {}}, split{{{Axis::dp}, {}}, {}, {}},
+      partial{{{}, {}}, {{Axis::tp, Combine::sum}}, {}};
   EXPECT_NO_THROW(verify_layouts(graph_of_two(partial, partial), mesh));
   expect_message([&] { verify_layouts(graph_of_two(whole, split), mesh); },
                  {"dim 'b' of input 1 is not split as in another input"});
