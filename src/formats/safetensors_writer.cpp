@@ -1,6 +1,8 @@
 #include "formats/safetensors_writer.h"
 
 #include <fmt/core.h>
+
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
@@ -34,22 +36,6 @@ std::string header_of(const std::vector<SafetensorsSpec>& tensors) {
 WrittenFile written_file(const fs::path& path) {
   const MappedFile file(path);
   return {path.filename().string(), std::int64_t(file.bytes().size()), xxh3(file.bytes())};
-}
-
-// Consecutive tensors, a new shard where the next would pass the limit.
-std::vector<std::vector<SafetensorsSpec>> into_shards(std::vector<SafetensorsSpec> tensors,
-                                                      std::int64_t most_bytes) {
-  std::vector<std::vector<SafetensorsSpec>> shards(1);
-  std::int64_t size = 0;
-  for (auto& t : tensors) {
-    if (!shards.back().empty() && size + t.bytes() > most_bytes) {
-      shards.emplace_back();
-      size = 0;
-    }
-    size += t.bytes();
-    shards.back().push_back(std::move(t));
-  }
-  return shards;
 }
 
 }  // namespace
@@ -89,11 +75,38 @@ WrittenFile SafetensorsWriter::finish() {
   return written_file(file_.path());
 }
 
+// By owner, in the order of their first tensors; a new shard where the next tensor would pass the
+// limit.
+std::vector<SafetensorsSetWriter::Shard> SafetensorsSetWriter::into_shards(
+    std::vector<SafetensorsSpec> tensors, std::int64_t most_bytes, const WritingShare& share) {
+  std::map<int, std::vector<SafetensorsSpec>> by_owner;
+  for (std::size_t i = 0; i < tensors.size(); ++i)
+    by_owner[share.owner(i)].push_back(std::move(tensors[i]));
+  if (by_owner.empty()) by_owner[0] = {};
+  std::vector<Shard> shards;
+  for (auto& [owner, its] : by_owner) {
+    shards.push_back({owner, {}});
+    std::int64_t size = 0;
+    for (auto& t : its) {
+      if (!shards.back().tensors.empty() && size + t.bytes() > most_bytes) {
+        shards.push_back({owner, {}});
+        size = 0;
+      }
+      size += t.bytes();
+      shards.back().tensors.push_back(std::move(t));
+    }
+  }
+  return shards;
+}
+
 SafetensorsSetWriter::SafetensorsSetWriter(const fs::path& folder, const std::string& stem,
                                            std::vector<SafetensorsSpec> tensors,
-                                           std::int64_t most_bytes)
-    : folder_(folder), stem_(stem), shards_(into_shards(std::move(tensors), most_bytes)) {
-  open_shard();
+                                           std::int64_t most_bytes, const WritingShare& share)
+    : folder_(folder),
+      stem_(stem),
+      rank_(share.rank),
+      shards_(into_shards(std::move(tensors), most_bytes, share)) {
+  open_next_shard();
 }
 
 std::string SafetensorsSetWriter::shard_name(std::size_t shard) const {
@@ -101,26 +114,28 @@ std::string SafetensorsSetWriter::shard_name(std::size_t shard) const {
   return fmt::format("{}-{:05}-of-{:05}.safetensors", stem_, shard + 1, shards_.size());
 }
 
-void SafetensorsSetWriter::open_shard() {
-  writer_ = std::make_unique<SafetensorsWriter>(folder_ / shard_name(shard_), shards_[shard_]);
+bool SafetensorsSetWriter::open_next_shard() {
+  if (writer_) done_.push_back(writer_->finish());
+  writer_.reset();
+  while (next_ < shards_.size() && shards_[next_].owner != rank_) ++next_;
+  if (next_ == shards_.size()) return false;
+  writer_ =
+      std::make_unique<SafetensorsWriter>(folder_ / shard_name(next_), shards_[next_].tensors);
+  ++next_;
+  return true;
 }
 
 void SafetensorsSetWriter::write(std::string_view name, std::span<const std::byte> bytes) {
-  while (!bytes.empty() && writer_->complete() && shard_ + 1 < shards_.size()) {
-    done_.push_back(writer_->finish());
-    ++shard_;
-    open_shard();
+  while (!bytes.empty() && writer_ && writer_->complete() && open_next_shard()) {
   }
+  AUTARKY_CHECK(writer_, "a rank writes the tensors it owns");
   writer_->write(name, bytes);
 }
 
 std::vector<WrittenFile> SafetensorsSetWriter::finish() {
-  done_.push_back(writer_->finish());
-  while (++shard_ < shards_.size()) {  // a last shard of nothing but empty tensors
-    open_shard();
-    done_.push_back(writer_->finish());
+  while (open_next_shard()) {  // a last shard of nothing but empty tensors
   }
-  if (shards_.size() > 1) done_.push_back(write_index());
+  if (shards_.size() > 1 && rank_ == 0) done_.push_back(write_index());
   return std::move(done_);
 }
 
@@ -128,7 +143,7 @@ WrittenFile SafetensorsSetWriter::write_index() const {
   std::int64_t total = 0;
   Json map = Json::object();
   for (std::size_t i = 0; i < shards_.size(); ++i)
-    for (const auto& t : shards_[i]) {
+    for (const auto& t : shards_[i].tensors) {
       map[t.name] = shard_name(i);
       total += t.bytes();
     }

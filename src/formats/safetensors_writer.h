@@ -49,25 +49,45 @@ class SafetensorsWriter {
   std::int64_t written_ = 0;  // bytes of it
 };
 
+// Several ranks may write one set, each the tensors that it owns.
+struct WritingShare {
+  int rank = 0;
+  std::vector<int>
+      owners;  // by tensor, in the order in which they are given; empty: rank 0 has all
+
+  bool mine(std::size_t tensor) const { return owner(tensor) == rank; }
+  int owner(std::size_t tensor) const { return owners.empty() ? 0 : owners[tensor]; }
+};
+
 // A folder's "STEM.safetensors", or, above `most_bytes` of data a file, "STEM-00001-of-00003..."
 // with "STEM.safetensors.index.json". Same calls as above. A tensor is never cut.
+// A file has the tensors of one owner; rank 0 writes the index.
 class SafetensorsSetWriter {
  public:
   SafetensorsSetWriter(const fs::path& folder, const std::string& stem,
-                       std::vector<SafetensorsSpec> tensors, std::int64_t most_bytes);
+                       std::vector<SafetensorsSpec> tensors, std::int64_t most_bytes,
+                       const WritingShare& share = {});
 
   void write(std::string_view name, std::span<const std::byte> bytes);
   std::vector<WrittenFile> finish();
 
  private:
   std::string shard_name(std::size_t shard) const;
-  void open_shard();
+  bool open_next_shard();  // of this rank; false: there is none
   WrittenFile write_index() const;
 
   fs::path folder_;
   std::string stem_;
-  std::vector<std::vector<SafetensorsSpec>> shards_;
-  std::size_t shard_ = 0;  // that is being written
+  struct Shard {
+    int owner;
+    std::vector<SafetensorsSpec> tensors;
+  };
+  static std::vector<Shard> into_shards(std::vector<SafetensorsSpec> tensors,
+                                        std::int64_t most_bytes, const WritingShare& share);
+
+  int rank_;
+  std::vector<Shard> shards_;
+  std::size_t next_ = 0;  // shard to look at next
   std::unique_ptr<SafetensorsWriter> writer_;
   std::vector<WrittenFile> done_;
 };

@@ -268,10 +268,11 @@ void split_tensor(const TensorMap& map, std::int64_t layer, std::span<const floa
   }
 }
 
-TensorJoiner::TensorJoiner(const ModelConfig& config, Sink sink)
+TensorJoiner::TensorJoiner(const ModelConfig& config, Sink sink, const WritingShare& share)
     : sink_(std::move(sink)), maps_(tensor_maps(config)) {
+  std::size_t tensor = 0;
   for_each_tensor(maps_, config.layers, [&](const TensorMap& map, std::int64_t layer) {
-    order_.emplace_back(&map, layer);
+    if (share.mine(tensor++)) order_.emplace_back(&map, layer);
   });
 }
 
@@ -296,12 +297,16 @@ void TensorJoiner::put(const ParameterSpec& spec, std::int64_t layer,
 }
 
 WeightsWriter::WeightsWriter(const fs::path& folder, const ModelConfig& config, DType dtype,
-                             std::int64_t most_bytes)
+                             std::int64_t most_bytes, const WritingShare& share)
     : dtype_(dtype),
-      files_{save_config(folder, config, dtype)},
-      writer_(folder, "model", stored_tensors(config, dtype), most_bytes),
-      joiner_(config, [this](const TensorMap& map, std::int64_t layer,
-                             std::span<const float> values) { write_tensor(map, layer, values); }) {
+      writer_(folder, "model", stored_tensors(config, dtype), most_bytes, share),
+      joiner_(
+          config,
+          [this](const TensorMap& map, std::int64_t layer, std::span<const float> values) {
+            write_tensor(map, layer, values);
+          },
+          share) {
+  if (share.rank == 0) files_.push_back(save_config(folder, config, dtype));
 }
 
 void WeightsWriter::put(const ParameterSpec& spec, std::int64_t layer,
@@ -331,12 +336,14 @@ std::vector<WrittenFile> WeightsWriter::finish() {
 
 std::vector<WrittenFile> save_weights(const fs::path& folder, const ModelConfig& config,
                                       DType dtype, const WeightSource& source,
-                                      std::int64_t most_bytes) {
-  WeightsWriter writer(folder, config, dtype, most_bytes);
+                                      std::int64_t most_bytes, const WritingShare& share) {
+  WeightsWriter writer(folder, config, dtype, most_bytes, share);
   const auto specs = specs_by_name(config);
   std::vector<float> values;
+  std::size_t tensor = 0;
   for_each_tensor(tensor_maps(config), config.layers,
                   [&](const TensorMap& map, std::int64_t layer) {
+                    if (!share.mine(tensor++)) return;
                     for (const auto& piece : map.pieces) {
                       const ParameterSpec& spec = specs.at(piece.parameter);
                       values.resize(std::size_t(spec.count()));

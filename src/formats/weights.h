@@ -60,13 +60,13 @@ void split_tensor(const TensorMap& map, std::int64_t layer, std::span<const floa
 std::map<std::string, ParameterSpec> specs_by_name(const ModelConfig& config);
 
 // The other way round: takes parameters in the order of load_weights and gives whole tensors, in
-// the order of for_each_tensor. Memory: the values of one tensor, where it holds several
-// parameters.
+// the order of for_each_tensor; only those that a rank owns, if several share the work. Memory: the
+// values of one tensor, where it holds several parameters.
 class TensorJoiner {
  public:
   using Sink =
       std::function<void(const TensorMap& map, std::int64_t layer, std::span<const float> values)>;
-  TensorJoiner(const ModelConfig& config, Sink sink);
+  TensorJoiner(const ModelConfig& config, Sink sink, const WritingShare& share = {});
 
   void put(const ParameterSpec& spec, std::int64_t layer, std::span<const float> values);
   bool complete() const { return next_ == order_.size(); }
@@ -85,7 +85,7 @@ class TensorJoiner {
 class WeightsWriter {
  public:
   WeightsWriter(const fs::path& folder, const ModelConfig& config, DType dtype,
-                std::int64_t most_bytes = kMostShardBytes);
+                std::int64_t most_bytes = kMostShardBytes, const WritingShare& share = {});
 
   void put(const ParameterSpec& spec, std::int64_t layer, std::span<const float> values);
   std::vector<WrittenFile> finish();
@@ -99,9 +99,11 @@ class WeightsWriter {
   TensorJoiner joiner_;
 };
 
-// All of it; calls `source` once for every parameter instance. Memory: the values of one tensor.
+// All of a rank's share (owners by for_each_tensor); calls `source` once for every parameter
+// instance of it. Memory: the values of one tensor.
 std::vector<WrittenFile> save_weights(const fs::path& folder, const ModelConfig& config,
                                       DType dtype, const WeightSource& source,
-                                      std::int64_t most_bytes = kMostShardBytes);
+                                      std::int64_t most_bytes = kMostShardBytes,
+                                      const WritingShare& share = {});
 
 }  // namespace autarky

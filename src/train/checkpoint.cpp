@@ -1,4 +1,4 @@
-// Snapshots and writing checkpoints.
+// Writing checkpoints.
 #include "train/checkpoint.h"
 
 #include <fcntl.h>
@@ -8,8 +8,10 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <nlohmann/json.hpp>
+#include <sstream>
 
 #include "base/error.h"
 #include "base/json.h"
@@ -19,7 +21,6 @@ namespace autarky {
 namespace {
 
 constexpr std::string_view kTemporaryPrefix = ".tmp-";
-constexpr std::int64_t kFileBytes = 2'000'000;  // headers, manifest, conversion, the thread
 
 // What Hugging Face keeps beside a model for its tokenizer.
 constexpr std::string_view kTokenizerFiles[] = {"tokenizer.json",
@@ -57,20 +58,26 @@ void append(std::vector<WrittenFile>& files, std::vector<WrittenFile> more) {
 }
 
 std::vector<WrittenFile> save_optimizer(const fs::path& folder, const ModelConfig& config,
-                                        const StateSource& source) {
+                                        const CheckpointShare& share, const StateSource& source) {
   const auto parameters = parameter_instances(config);
   std::vector<SafetensorsSpec> tensors;
-  for (const auto& parameter : parameters)
-    for (const StatePart part : {StatePart::m, StatePart::v})
-      tensors.push_back(optimizer_tensor(part, parameter));
-  SafetensorsSetWriter writer(folder, "optimizer", std::move(tensors), kMostShardBytes);
+  WritingShare writing{share.rank, {}};
+  for (std::size_t i = 0; i < parameters.size(); ++i)
+    for (const StatePart part : {StatePart::m, StatePart::v}) {
+      tensors.push_back(optimizer_tensor(part, parameters[i]));
+      writing.owners.push_back(share.owner(i));
+    }
+  SafetensorsSetWriter writer(folder, "optimizer", std::move(tensors), kMostShardBytes, writing);
   std::vector<float> values;
-  for (const auto& parameter : parameters)
+  for (std::size_t i = 0; i < parameters.size(); ++i) {
+    if (!share.mine(i)) continue;
+    const ParameterInstance& parameter = parameters[i];
     for (const StatePart part : {StatePart::m, StatePart::v}) {
       values.resize(std::size_t(parameter.spec.count()));
       source(part, parameter.spec, parameter.layer, values);
       writer.write(optimizer_tensor(part, parameter).name, std::as_bytes(std::span(values)));
     }
+  }
   return writer.finish();
 }
 
@@ -80,6 +87,22 @@ std::vector<WrittenFile> copy_tokenizer(const fs::path& from, const fs::path& to
   for (const std::string_view name : kTokenizerFiles)
     if (fs::is_regular_file(from / name))
       files.push_back(write_listed_file(to / name, read_file(from / name)));
+  return files;
+}
+
+// What a rank leaves for rank 0: "NAME BYTES HASH" a line.
+std::string part_name(int rank) { return fmt::format(".part-{}", rank); }
+
+std::string to_text(const std::vector<WrittenFile>& files) {
+  std::string text;
+  for (const auto& f : files) text += fmt::format("{} {} {}\n", f.name, f.bytes, f.xxh3);
+  return text;
+}
+
+std::vector<WrittenFile> files_of_text(const std::string& text) {
+  std::vector<WrittenFile> files;
+  std::istringstream in(text);
+  for (WrittenFile f; in >> f.name >> f.bytes >> f.xxh3;) files.push_back(f);
   return files;
 }
 
@@ -98,45 +121,6 @@ void put_in_place(const fs::path& from, const fs::path& to) {
 
 }  // namespace
 
-std::int64_t snapshot_bytes(const ModelConfig& config) {
-  std::int64_t largest = 0;
-  for (const auto& map : tensor_maps(config)) {
-    std::int64_t count = 1;
-    for (const std::int64_t extent : map.hf_shape) count *= extent;
-    largest = std::max(largest, count);
-  }
-  return 12 * parameter_count(config) + 4 * largest + kFileBytes;
-}
-
-Snapshot::Snapshot(const ModelConfig& config) : parameters_(parameter_instances(config)) {
-  for (const auto& parameter : parameters_) {
-    begin_[parameter.name()] = count_;
-    count_ += parameter.spec.count();
-  }
-  memory_ = std::make_unique_for_overwrite<float[]>(std::size(kStateParts) * std::size_t(count_));
-}
-
-std::span<float> Snapshot::values(StatePart part, const ParameterSpec& spec,
-                                  std::int64_t layer) const {
-  const std::int64_t begin = begin_.at(layer_name(spec.name, layer));
-  return {memory_.get() + static_cast<std::int64_t>(part) * count_ + begin,
-          std::size_t(spec.count())};
-}
-
-void Snapshot::fill(const StateSource& live) {
-  for (const auto& parameter : parameters_)
-    for (const StatePart part : kStateParts)
-      live(part, parameter.spec, parameter.layer, values(part, parameter.spec, parameter.layer));
-}
-
-StateSource Snapshot::source() const {
-  return
-      [this](StatePart part, const ParameterSpec& spec, std::int64_t layer, std::span<float> out) {
-        const std::span<const float> copy = values(part, spec, layer);
-        std::copy(copy.begin(), copy.end(), out.begin());
-      };
-}
-
 CheckpointWriter::CheckpointWriter(CheckpointOptions options, ModelConfig config)
     : options_(std::move(options)), config_(std::move(config)) {
   AUTARKY_CHECK(options_.keep_last >= 1, "a run keeps its last checkpoint");
@@ -145,14 +129,33 @@ CheckpointWriter::CheckpointWriter(CheckpointOptions options, ModelConfig config
     fs::create_directories(options_.folder);
     if (::access(options_.folder.c_str(), W_OK | X_OK) != 0)
       throw cannot("write checkpoints to", options_.folder, std::strerror(errno));
-    remove_leftovers(options_.folder);
+    if (options_.share.rank == 0) remove_leftovers(options_.folder);
   } catch (const fs::filesystem_error& e) {
     throw cannot("write checkpoints to", options_.folder, e.code().message());
   }
 }
 
 CheckpointWriter::~CheckpointWriter() {
+  abandoned_ = true;
   if (thread_.joinable()) thread_.join();
+}
+
+fs::path CheckpointWriter::temporary(std::int64_t step) const {
+  return options_.folder / (std::string(kTemporaryPrefix) + checkpoint_name(step));
+}
+
+void CheckpointWriter::make_folder(std::int64_t step) const {
+  fs::remove_all(temporary(step));
+  fs::create_directory(temporary(step));
+}
+
+void CheckpointWriter::open(std::int64_t step) {
+  wait();
+  try {
+    if (options_.share.rank == 0) make_folder(step);
+  } catch (const fs::filesystem_error& e) {
+    throw Error(fmt::format("writing the checkpoint of step {} failed: {}", step, e.what()));
+  }
 }
 
 void CheckpointWriter::start(StateSource source, const TrainState& state) {
@@ -179,28 +182,58 @@ void CheckpointWriter::wait() {
 }
 
 void CheckpointWriter::write(const StateSource& source, const TrainState& state) const {
-  const fs::path temporary =
-      options_.folder / (std::string(kTemporaryPrefix) + checkpoint_name(state.step));
+  const fs::path folder = temporary(state.step);
   try {
-    fs::remove_all(temporary);
-    fs::create_directory(temporary);
-    const auto weights = [&](const ParameterSpec& spec, std::int64_t layer,
-                             std::span<float> values) {
-      source(StatePart::weight, spec, layer, values);
-    };
-    auto files = save_weights(temporary, config_, DType::f32, weights);
-    append(files, save_optimizer(temporary, config_, source));
-    append(files, copy_tokenizer(options_.tokenizer, temporary));
-    files.push_back(write_listed_file(temporary / "train_state.json", state_json(state)));
-    write_manifest(temporary, state.step, files);
-    sync_path(temporary);
-    publish(temporary, state.step);
+    if (options_.share.ranks == 1) make_folder(state.step);
+    auto files = write_share(folder, source, state);
+    if (options_.share.rank != 0)
+      return write_file_atomic(folder / part_name(options_.share.rank), to_text(files));
+    append(files, files_of_others(folder));
+    write_manifest(folder, state.step, files);
+    sync_path(folder);
+    publish(folder, state.step);
   } catch (...) {
     std::error_code ignored;
-    fs::remove_all(temporary, ignored);
+    fs::remove_all(folder, ignored);
     throw;
   }
   prune(state.step);
+}
+
+std::vector<WrittenFile> CheckpointWriter::write_share(const fs::path& folder,
+                                                       const StateSource& source,
+                                                       const TrainState& state) const {
+  const CheckpointShare& share = options_.share;
+  if (!fs::is_directory(folder))
+    throw Error("another rank has given the checkpoint up, or its folder is not seen here")
+        .at(folder.string())
+        .hint("All ranks need the run folder on a file system that they share");
+  const auto weights = [&](const ParameterSpec& spec, std::int64_t layer, std::span<float> values) {
+    source(StatePart::weight, spec, layer, values);
+  };
+  auto files = save_weights(folder, config_, DType::f32, weights, kMostShardBytes, share.tensors());
+  append(files, save_optimizer(folder, config_, share, source));
+  if (share.rank != 0) return files;
+  append(files, copy_tokenizer(options_.tokenizer, folder));
+  files.push_back(write_listed_file(folder / "train_state.json", state_json(state)));
+  return files;
+}
+
+// Waits for the lists of the other ranks; takes them out of the folder.
+std::vector<WrittenFile> CheckpointWriter::files_of_others(const fs::path& folder) const {
+  const auto last = std::chrono::steady_clock::now() + options_.patience;
+  std::vector<WrittenFile> files;
+  for (int rank = 1; rank < options_.share.ranks; ++rank) {
+    const fs::path list = folder / part_name(rank);
+    while (!fs::exists(list)) {
+      if (abandoned_ || !fs::is_directory(folder) || std::chrono::steady_clock::now() > last)
+        throw Error(fmt::format("rank {} has not written its share", rank)).at(folder.string());
+      std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    }
+    append(files, files_of_text(read_file(list)));
+    fs::remove(list);
+  }
+  return files;
 }
 
 void CheckpointWriter::publish(const fs::path& temporary, std::int64_t step) const {

@@ -116,20 +116,29 @@ void verify_checkpoint(const fs::path& path) {
   verify_manifest(path, *step);
 }
 
-FoundCheckpoint find_checkpoint(const fs::path& folder,
-                                const std::function<bool(std::int64_t)>& wanted) {
-  FoundCheckpoint found;
+namespace {
+
+// The newest first.
+std::vector<std::int64_t> steps_in(const fs::path& folder) {
   std::vector<std::int64_t> steps;
   std::error_code error;
   for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error))
-    if (const auto step = checkpoint_step(it->path().filename().string()))
-      if (!wanted || wanted(*step)) steps.push_back(*step);
+    if (const auto step = checkpoint_step(it->path().filename().string())) steps.push_back(*step);
   if (error && error != std::errc::no_such_file_or_directory)
     throw InputError("cannot read the checkpoints' folder")
         .at(folder.string())
         .found(error.message());
   std::sort(steps.rbegin(), steps.rend());
-  for (const std::int64_t step : steps) {
+  return steps;
+}
+
+}  // namespace
+
+FoundCheckpoint find_checkpoint(const fs::path& folder,
+                                const std::function<bool(std::int64_t)>& wanted) {
+  FoundCheckpoint found;
+  for (const std::int64_t step : steps_in(folder)) {
+    if (wanted && !wanted(step)) continue;
     const fs::path path = folder / checkpoint_name(step);
     try {
       verify_checkpoint(path);
@@ -158,6 +167,14 @@ TrainState read_train_state(const fs::path& path) {
     throw InputError("no usable 'history'").at(file.string()).found("none");
   state.history = step_history(json["history"], file.string());
   return state;
+}
+
+std::optional<TrainState> newest_train_state(const fs::path& folder) {
+  for (const std::int64_t step : steps_in(folder)) try {
+      return read_train_state(folder / checkpoint_name(step));
+    } catch (const Error&) {  // damaged; find_checkpoint says so
+    }
+  return std::nullopt;
 }
 
 TrainState load_checkpoint(const fs::path& path, const ModelConfig& config, const StateSink& sink) {

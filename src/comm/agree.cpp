@@ -1,0 +1,38 @@
+#include "comm/agree.h"
+
+#include <algorithm>
+#include <numeric>
+
+namespace autarky {
+namespace {
+
+template <class T>
+std::vector<T> gather(Comm& comm, T mine) {
+  std::vector<T> all(std::size_t(comm.size()), mine);
+  if (comm.size() == 1) return all;
+  std::vector<int> world(all.size());
+  std::iota(world.begin(), world.end(), 0);
+  const std::vector<T> in = {mine};
+  comm.all_gather(world, std::as_bytes(std::span(in)), std::as_writable_bytes(std::span(all)),
+                  {"agreement of all ranks", "agree.cpp"})
+      ->wait();
+  return all;
+}
+
+}  // namespace
+
+std::vector<std::int64_t> gather_all(Comm& comm, std::int64_t mine) { return gather(comm, mine); }
+std::vector<double> gather_all(Comm& comm, double mine) { return gather(comm, mine); }
+
+bool any_rank(Comm& comm, bool mine) {
+  const auto all = gather(comm, std::int64_t(mine));
+  return std::any_of(all.begin(), all.end(), [](auto v) { return v != 0; });
+}
+
+bool every_rank(Comm& comm, bool mine) { return !any_rank(comm, !mine); }
+
+std::int64_t from_first(Comm& comm, std::int64_t mine) { return gather(comm, mine).front(); }
+
+void barrier(Comm& comm) { gather(comm, std::int64_t(0)); }
+
+}  // namespace autarky
