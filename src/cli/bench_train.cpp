@@ -12,6 +12,7 @@
 #include "cli/model_options.h"
 #include "cli/output.h"
 #include "cli/verbs.h"
+#include "comm/local/local_comm.h"
 #include "models/presets.h"
 #include "train/bench.h"
 #include "train/calibrate.h"
@@ -22,7 +23,8 @@ namespace {
 struct Options {
   std::string model, dtype = "bf16", recompute = "selective";
   std::uint32_t batch = 4, seq = 256, steps = 8, microbatches = 1;
-  bool profile = false;
+  std::uint32_t dp = 1, tp = 1, pp = 1, zero = 0;
+  bool profile = false, sequence_parallel = false;
 };
 
 bool parse(Command& command, Options& o) {
@@ -32,7 +34,13 @@ bool parse(Command& command, Options& o) {
   command.add("--seq", o.seq, "Tokens of a sequence; 256");
   command.add("--dtype", o.dtype, "Type of the products, bf16 (default) or f32");
   command.add("--steps", o.steps, "Steps to measure, after one to warm up; 8");
-  command.add("--micro-batches", o.microbatches, "Micro-batches of a step; 1");
+  command.add("--micro-batches", o.microbatches, "Micro-batches of a data-parallel rank's step; 1");
+  command.add("--data-parallel-size", o.dp, "Under `autarky launch`: data-parallel ranks; 1");
+  command.add("--tensor-parallel-size", o.tp, "Tensor-parallel ranks; 1");
+  command.add("--pipeline-parallel-size", o.pp, "Pipeline stages; 1");
+  command.add("--zero-stage", o.zero, "What data-parallel ranks divide, 0 (default) to 3");
+  command.add_flag("--sequence-parallel", o.sequence_parallel,
+                   "Split norms and residuals by tokens over tensor-parallel ranks");
   command.add("--recompute", o.recompute, "none, selective (default) or full");
   command.add_flag("--profile", o.profile, "Show where the time goes, operation by operation");
   return command.parse();
@@ -48,8 +56,10 @@ EngineOptions engine_options(const Options& o) {
         .at("--recompute")
         .found(o.recompute)
         .wanted("none, selective or full");
-  if (o.batch == 0 || o.seq == 0 || o.steps == 0 || o.microbatches == 0)
-    throw InputError("--batch, --seq, --steps and --micro-batches must be 1 or more");
+  for (const auto n : {o.batch, o.seq, o.steps, o.microbatches, o.dp, o.tp, o.pp})
+    if (n == 0)
+      throw InputError("--batch, --seq, --steps, --micro-batches and parallel sizes are 1 or more");
+  if (o.zero > 3) throw InputError("unknown stage").at("--zero-stage").wanted("0 to 3");
   // Rotary positions have no table that ends.
   if (e.model.position == PositionKind::rope)
     e.model.max_positions = std::max<std::int64_t>(e.model.max_positions, o.seq);
@@ -62,6 +72,11 @@ EngineOptions engine_options(const Options& o) {
   e.batch = o.batch;
   e.seq = o.seq;
   e.microbatches = int(o.microbatches);
+  e.mesh.size(Axis::dp) = int(o.dp);
+  e.mesh.size(Axis::tp) = int(o.tp);
+  e.mesh.size(Axis::pp) = int(o.pp);
+  e.zero_stage = int(o.zero);
+  e.sequence_parallel = o.sequence_parallel;
   return e;
 }
 
@@ -161,10 +176,16 @@ void run_bench_train(Command& command) {
   if (!parse(command, o)) return;
   const EngineOptions options = engine_options(o);
   const auto backend = make_cpu_backend();
+  const auto comm = single_rank();
+  if (comm->size() != options.mesh.ranks())
+    throw InputError("the parallel sizes need another number of ranks")
+        .found(fmt::format("{}", comm->size()))
+        .wanted(fmt::format("{} ({})", options.mesh.ranks(), options.mesh.to_string()))
+        .hint(fmt::format("autarky launch -n {} -- bench train ...", options.mesh.ranks()));
   BenchResult r;
   {
     WorkProgress progress("steps");
-    r = bench_training(options, int(o.steps), *backend, o.profile,
+    r = bench_training(options, int(o.steps), *backend, *comm, o.profile,
                        [&](int done, double) { progress.update(done, o.steps); });
   }
   if (command.json()) return print_json(to_json(r, options.model));

@@ -14,6 +14,7 @@
 #include "cli/output.h"
 #include "cli/samples.h"
 #include "cli/verbs.h"
+#include "comm/local/local_comm.h"
 #include "train/trainer.h"
 
 namespace autarky::cli {
@@ -100,7 +101,7 @@ void show_summary(const Command& command, const Recipe& recipe, const TrainSumma
        {"report", (fs::path(recipe.logging.run_dir) / "report.html").string()}}));
 }
 
-TrainSummary run_with_progress(Trainer& trainer, const Recipe& recipe, bool resume) {
+TrainSummary run_with_progress(Trainer& trainer, const Recipe& recipe) {
   ProgressLine line;
   const bool terminal = ::isatty(2);
   TrainHooks hooks;
@@ -113,7 +114,7 @@ TrainSummary run_with_progress(Trainer& trainer, const Recipe& recipe, bool resu
     if (terminal || p.step % recipe.logging.log_every == 0 || p.step == p.steps)
       line.show(terminal ? progress_line(p, 100) : progress_line(p));
   };
-  return trainer.run(resume, hooks);
+  return trainer.run(hooks);
 }
 
 }  // namespace
@@ -134,7 +135,8 @@ void run_train(Command& command) {
   const auto pass = dumped_pass(o);
   const Recipe recipe = load_recipe(o.recipe, overrides);
   const auto backend = make_cpu_backend();
-  Trainer trainer(recipe, *backend);
+  const auto comm = single_rank();
+  Trainer trainer(recipe, *backend, *comm, o.resume && !pass && !o.dry_run);
   if (pass) return print(trainer.dump(*pass));
   if (o.dry_run) return dry_run(command, trainer.plan());
   handle_signals();
@@ -143,7 +145,7 @@ void run_train(Command& command) {
                        human_count(double(trainer.plan().parameters)),
                        human_bytes(double(trainer.plan().memory_bytes)),
                        human_seconds(trainer.plan().step_s)));
-  const TrainSummary summary = run_with_progress(trainer, recipe, o.resume);
+  const TrainSummary summary = run_with_progress(trainer, recipe);
   ReportInfo report = trainer.report();
   if (!summary.interrupted && !recipe.tokenizer.empty())
     report.samples = write_samples(recipe, *backend);

@@ -6,9 +6,10 @@
 #include "base/median.h"
 #include "base/process.h"
 #include "base/rng.h"
-#include "comm/local/local_comm.h"
+#include "comm/agree.h"
 #include "models/flops.h"
 #include "sim/simulate.h"
+#include "train/links.h"
 #include "train/machine_sheet.h"
 
 namespace autarky {
@@ -30,6 +31,10 @@ Batch random_batch(const EngineOptions& o, std::uint32_t number) {
   return batch;
 }
 
+std::int64_t largest(const std::vector<std::int64_t>& values) {
+  return *std::max_element(values.begin(), values.end());
+}
+
 double peak_of(DType dtype) {
   const auto peaks = cpu::measure_peaks();
   return dtype == DType::bf16 ? peaks.bf16 : peaks.f32;
@@ -37,25 +42,27 @@ double peak_of(DType dtype) {
 
 }  // namespace
 
-BenchResult bench_training(const EngineOptions& o, int steps, const Backend& backend, bool profile,
-                           const std::function<void(int, double)>& progress) {
+BenchResult bench_training(const EngineOptions& o, int steps, const Backend& backend, Comm& comm,
+                           bool profile, const std::function<void(int, double)>& progress) {
   BenchResult r;
   r.chip = local_chip(backend, o.dtype, true);
+  measure_links(comm, r.chip);
   r.peak_flops_per_s = r.chip.peak(o.dtype);
-  const Program program = compile_engine(o, backend);
-  const Simulation predicted = simulate({&program, 1}, r.chip);
+  const Simulation predicted = simulate(compile_engine(o, backend), r.chip);
   r.predicted_step_s = predicted.step_s;
   r.predicted = predicted.ops;
   const std::int64_t baseline = resident_bytes();
-  const auto comm = single_rank();
-  TrainingEngine engine(o, backend, *comm);
+  TrainingEngine engine(o, backend, comm);
   r.predicted_memory_bytes = baseline + engine.planned_bytes();
   engine.initialize(1);
   std::vector<double> seconds;
+  const int ranks = o.mesh.size(Axis::dp);
   for (int i = 0; i <= steps; ++i) {
     std::vector<Batch> batches;
-    for (int m = 0; m < o.microbatches; ++m)
-      batches.push_back(random_batch(o, std::uint32_t(i * o.microbatches + m)));
+    for (int m = 0; m < o.microbatches; ++m) {
+      const int of_step = engine.index(Axis::dp) * o.microbatches + m;
+      batches.push_back(random_batch(o, std::uint32_t(i * ranks * o.microbatches + of_step)));
+    }
     engine.session().set_profiling(profile && i > 0);
     const auto result = engine.step(batches, 1e-4, i + 1);
     if (i > 0) seconds.push_back(result.seconds);
@@ -63,8 +70,11 @@ BenchResult bench_training(const EngineOptions& o, int steps, const Backend& bac
     progress(i, result.seconds);
   }
   r.step_s = median(seconds);
-  r.peak_flops_per_s = std::max(r.peak_flops_per_s, peak_of(o.dtype));
-  const double tokens = double(o.batch * o.seq * o.microbatches);
+  barrier(comm);  // all ranks measure at the same time, as they computed
+  r.peak_flops_per_s = std::max(r.peak_flops_per_s, peak_of(o.dtype)) * comm.size();
+  r.memory_bytes = largest(gather_all(comm, r.memory_bytes));
+  r.predicted_memory_bytes = largest(gather_all(comm, r.predicted_memory_bytes));
+  const double tokens = double(o.batch * o.seq * o.microbatches * ranks);
   r.tokens_per_s = tokens / r.step_s;
   r.model_flops_per_s = r.tokens_per_s * model_flops_per_token(o.model, o.seq);
   r.mfu = r.model_flops_per_s / r.peak_flops_per_s;

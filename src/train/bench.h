@@ -23,9 +23,10 @@ struct BenchResult {
   std::vector<NodeTime> profile;    // of the timed steps, if asked for
 };
 
-// One step to warm up, then `steps` that are timed, on random tokens.
+// One step to warm up, then `steps` that are timed, on random tokens. Every rank of the options'
+// mesh calls it; speeds and peaks are of all ranks, memory that of the rank with most.
 BenchResult bench_training(const EngineOptions& options, int steps, const Backend& backend,
-                           bool profile,
+                           Comm& comm, bool profile,
                            const std::function<void(int done, double seconds)>& progress);
 
 }  // namespace autarky

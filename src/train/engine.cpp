@@ -5,12 +5,14 @@
 #include <bit>
 #include <chrono>
 #include <cmath>
-#include <cstring>
+#include <numeric>
 
 #include "base/error.h"
 #include "base/hash.h"
 #include "base/parallel.h"
 #include "base/rng.h"
+#include "comm/agree.h"
+#include "ir/part.h"
 #include "models/decoder.h"
 #include "ops/adamw.h"
 
@@ -18,11 +20,15 @@ namespace autarky {
 namespace {
 
 ModelGraphs graphs(const EngineOptions& o) {
-  return build_decoder(o.model, {o.dtype, o.batch, o.seq});
+  return build_decoder(o.model, {o.dtype, o.batch * o.mesh.size(Axis::dp), o.seq});
 }
 
 StepOptions step_options(const EngineOptions& o, const Backend& backend) {
   StepOptions s;
+  s.mesh = o.mesh;
+  s.rules = default_rules(o.sequence_parallel);
+  s.schedule = o.schedule;
+  s.zero_stage = o.zero_stage;
   s.recompute = o.recompute;
   s.microbatches = o.microbatches;
   s.lanes = o.lanes;
@@ -35,14 +41,6 @@ std::span<float> floats(const Tensor& t) { return {t.as<float>(), std::size_t(t.
 
 constexpr std::int64_t kChunk = 1 << 16;  // elements a thread fills at a time
 
-void fill_normal(std::span<float> values, const Random& random, double std) {
-  const auto n = std::int64_t(values.size());
-  parallel_for((n + kChunk - 1) / kChunk, [&](std::int64_t c, int) {
-    for (std::int64_t i = c * kChunk; i < std::min(n, (c + 1) * kChunk); ++i)
-      values[std::size_t(i)] = float(std * random.normal(std::uint64_t(i)));
-  });
-}
-
 // Without a branch in the loop: an exponent of ones is infinite or NaN.
 bool finite_values(std::span<const float> values) {
   constexpr std::uint32_t kExponent = 0x7f800000;
@@ -51,33 +49,40 @@ bool finite_values(std::span<const float> values) {
   return found == 0;
 }
 
-void round_to_copy(std::span<const float> from, const Tensor& copy) {
-  const auto n = std::int64_t(from.size());
-  parallel_for((n + kChunk - 1) / kChunk, [&](std::int64_t c, int) {
-    for (std::int64_t i = c * kChunk; i < std::min(n, (c + 1) * kChunk); ++i)
-      copy.as<bf16>()[i] = bf16(from[std::size_t(i)]);
+// Element i of `part` = value(i, its index in the whole).
+template <class Value>
+void fill_part(const Tensor& part, const std::vector<Stretch>& runs, Value&& value) {
+  parallel_for(std::int64_t(runs.size()), [&](std::int64_t r, int) {
+    const Stretch& run = runs[std::size_t(r)];
+    for (std::int64_t i = 0; i < run.count; ++i)
+      if (part.dtype() == DType::bf16)
+        part.as<bf16>()[run.part + i] = bf16(value(run.part + i, run.whole + i));
+      else part.as<float>()[run.part + i] = value(run.part + i, run.whole + i);
   });
 }
 
 }  // namespace
 
-Program compile_engine(const EngineOptions& o, const Backend& backend, Pass last) {
+std::vector<Program> compile_engine(const EngineOptions& o, const Backend& backend, Pass last) {
   StepOptions step = step_options(o, backend);
   step.last_pass = last;
-  return compile_step(graphs(o), step, 0);
+  return compile_stages(graphs(o), step);
 }
 
-Program compile_evaluation(const EngineOptions& o, const Backend& backend) {
+Program compile_evaluation(const EngineOptions& o, const Backend& backend, int stage) {
   StepOptions forward = step_options(o, backend);
   forward.microbatches = 1;
   forward.borrow = true;
-  return compile_forward(graphs(o), forward, 0);
+  return compile_forward(graphs(o), forward, stage);
 }
 
 TrainingEngine::TrainingEngine(const EngineOptions& o, const Backend& backend, Comm& comm)
-    : options_(o), specs_(autarky::parameters(o.model)) {
-  Program step = compile_engine(o, backend);
-  Program evaluation = compile_evaluation(o, backend);
+    : options_(o),
+      comm_(comm),
+      at_(o.mesh.coordinates(comm.rank())),
+      specs_(autarky::parameters(o.model)) {
+  Program step = compile_step(graphs(o), step_options(o, backend), index(Axis::pp));
+  Program evaluation = compile_evaluation(o, backend, index(Axis::pp));
   planned_bytes_ = step.arena_bytes() + evaluation.arena_bytes();
   auto memory = backend.allocate(step.arena_bytes());
   session_ = std::make_unique<Session>(std::move(step), backend, std::move(memory), comm);
@@ -91,20 +96,56 @@ TrainingEngine::TrainingEngine(const EngineOptions& o, const Backend& backend, C
 void TrainingEngine::find_parameters() {
   for (const auto& spec : specs_)
     for (std::int64_t l = 0; l < (spec.block == ParameterBlock::layer ? options_.model.layers : 1);
-         ++l) {
-      const std::string name = buffer_name(spec, l);
-      const Tensor copy = session_->buffer(name);
-      const Tensor master =
-          session_->has("master." + name) ? session_->buffer("master." + name) : copy;
-      by_name_[layer_name(spec.name, l)] = parameters_.size();
-      parameters_.push_back({&spec, l, floats(master), floats(session_->buffer("m." + name)),
-                             floats(session_->buffer("v." + name)), copy});
-    }
+         ++l)
+      if (session_->has("m." + buffer_name(spec, l))) add_parameter(spec, l);
+}
+
+void TrainingEngine::add_parameter(const ParameterSpec& spec, std::int64_t layer) {
+  const auto type_of = [&](const std::string& name) {
+    const Program& p = session_->program();
+    return p.buffers[std::size_t(p.find_buffer(name))].type;
+  };
+  const std::string name = buffer_name(spec, layer);
+  const std::string master = session_->has("master." + name) ? "master." + name : name;
+  by_name_[layer_name(spec.name, layer)] = parameters_.size();
+  parameters_.push_back({&spec, layer, type_of(master), floats(session_->buffer(master)),
+                         floats(session_->buffer("m." + name)),
+                         floats(session_->buffer("v." + name)), session_->buffer(name),
+                         type_of(name)});
+}
+
+const TrainingEngine::Parameter* TrainingEngine::find(const ParameterSpec& spec,
+                                                      std::int64_t layer) const {
+  const auto it = by_name_.find(layer_name(spec.name, layer));
+  return it == by_name_.end() ? nullptr : &parameters_[it->second];
 }
 
 const TrainingEngine::Parameter& TrainingEngine::parameter(const ParameterSpec& spec,
                                                            std::int64_t layer) const {
-  return parameters_[by_name_.at(layer_name(spec.name, layer))];
+  const auto* p = find(spec, layer);
+  AUTARKY_CHECK(p, layer_name(spec.name, layer));
+  return *p;
+}
+
+// value(index in the whole)
+template <class Value>
+void TrainingEngine::put_values(const Parameter& p, StatePart part, Value&& value) {
+  const Type f32 = local_type(p.type, options_.mesh);
+  const Tensor to{reinterpret_cast<std::byte*>(p.values(part).data()), &f32};
+  const auto runs = stretches_of(p.type, options_.mesh, at_, kChunk);
+  fill_part(to, runs, [&](std::int64_t, std::int64_t whole) { return value(whole); });
+  if (part != StatePart::weight || p.copy.data == to.data) return;
+  if (p.copy_type.layout == p.type.layout)
+    fill_part(p.copy, runs, [&](std::int64_t i, std::int64_t) { return p.master[std::size_t(i)]; });
+  else
+    fill_part(p.copy, stretches_of(p.copy_type, options_.mesh, at_, kChunk),
+              [&](std::int64_t, std::int64_t whole) { return value(whole); });
+}
+
+void TrainingEngine::put(StatePart part, const ParameterSpec& spec, std::int64_t layer,
+                         std::span<const float> whole) {
+  if (const auto* p = find(spec, layer))
+    put_values(*p, part, [&](std::int64_t i) { return whole[std::size_t(i)]; });
 }
 
 void TrainingEngine::fill_constants() {
@@ -116,40 +157,42 @@ void TrainingEngine::fill_constants() {
 }
 
 void TrainingEngine::initialize(std::uint64_t seed) {
-  for (auto& p : parameters_) {
-    const std::string name = layer_name(p.spec->name, p.layer);
-    const Random random{seed ^ xxh3(name), Purpose::init};
-    if (p.spec->init.kind == InitKind::normal) fill_normal(p.master, random, p.spec->init.std);
+  for (const auto& p : parameters_) {
+    const Random random{seed ^ xxh3(layer_name(p.spec->name, p.layer)), Purpose::init};
+    const Init& init = p.spec->init;
+    if (init.kind == InitKind::normal)
+      put_values(p, StatePart::weight,
+                 [&](std::int64_t i) { return float(init.std * random.normal(std::uint64_t(i))); });
     else
-      std::fill(p.master.begin(), p.master.end(),
-                p.spec->init.kind == InitKind::ones ? 1.0f : 0.0f);
+      put_values(p, StatePart::weight,
+                 [&](std::int64_t) { return init.kind == InitKind::ones ? 1.0f : 0.0f; });
     std::fill(p.m.begin(), p.m.end(), 0.0f);
     std::fill(p.v.begin(), p.v.end(), 0.0f);
   }
-  refresh_copies();
-}
-
-void TrainingEngine::refresh_copies() {
-  for (auto& p : parameters_)
-    if (p.copy.dtype() == DType::bf16) round_to_copy(p.master, p.copy);
 }
 
 void TrainingEngine::fill(Session& session, const Batch& batch, int m, double weight) {
-  const auto put = [&](const std::string& name, const std::vector<std::int32_t>& values) {
-    const std::string full = name + "." + std::to_string(m);
-    if (!session.has(full)) return;
-    const Tensor t = session.buffer(full);
-    AUTARKY_CHECK(std::int64_t(values.size()) == t.elements(), full);
-    std::memcpy(t.data, values.data(), values.size() * sizeof(std::int32_t));
+  // The batch has the rows of this data-parallel rank; other axes may cut it further.
+  const auto put = [&](const std::string& name, auto&& value) {
+    const int b = session.program().find_buffer(name + "." + std::to_string(m));
+    if (b < 0) return;
+    Type rows = session.program().buffers[std::size_t(b)].type;
+    rows.dims[0].extent = options_.batch;
+    std::erase(rows.layout.split[0], Axis::dp);
+    const Tensor to = session.buffer(session.program().buffers[std::size_t(b)].name);
+    for (const Stretch& r : stretches_of(rows, options_.mesh, at_))
+      for (std::int64_t i = 0; i < r.count; ++i) value(to, r.part + i, std::size_t(r.whole + i));
   };
-  put("tokens", batch.tokens);
-  put("targets", batch.targets);
-  put("positions", batch.positions);
-  put("segments", batch.segments);
-  const std::string weights = "loss_weights." + std::to_string(m);
-  if (!session.has(weights)) return;
-  const auto w = floats(session.buffer(weights));
-  for (std::size_t i = 0; i < w.size(); ++i) w[i] = batch.targets[i] >= 0 ? float(weight) : 0;
+  const auto put_ids = [&](const std::string& name, const std::vector<std::int32_t>& values) {
+    put(name, [&](const Tensor& to, auto i, auto w) { to.as<std::int32_t>()[i] = values[w]; });
+  };
+  put_ids("tokens", batch.tokens);
+  put_ids("targets", batch.targets);
+  put_ids("positions", batch.positions);
+  put_ids("segments", batch.segments);
+  put("loss_weights", [&](const Tensor& to, auto i, auto w) {
+    to.as<float>()[i] = batch.targets[w] >= 0 ? float(weight) : 0;
+  });
 }
 
 bool TrainingEngine::finite() const {
@@ -166,6 +209,18 @@ bool TrainingEngine::finite() const {
   return all;
 }
 
+// Whether this rank has index 0 along every axis but `axis`.
+bool TrainingEngine::is_first_but(Axis axis) const {
+  Coordinates at = at_;
+  at[static_cast<std::size_t>(axis)] = 0;
+  return at == Coordinates{};
+}
+
+std::int64_t TrainingEngine::over_data_ranks(std::int64_t mine) const {
+  const auto all = gather_all(comm_, is_first_but(Axis::dp) ? mine : 0);
+  return std::accumulate(all.begin(), all.end(), std::int64_t(0));
+}
+
 StepResult TrainingEngine::step(std::span<const Batch> batches, double lr, std::int64_t update,
                                 const StepLimits& limits) {
   const auto start = std::chrono::steady_clock::now();
@@ -173,8 +228,10 @@ StepResult TrainingEngine::step(std::span<const Batch> batches, double lr, std::
   for (const auto& b : batches)
     result.targets +=
         std::count_if(b.targets.begin(), b.targets.end(), [](auto t) { return t >= 0; });
+  result.targets = over_data_ranks(result.targets);
+  const auto counted = double(std::max<std::int64_t>(result.targets, 1));
   for (std::size_t m = 0; m < batches.size(); ++m)
-    fill(*session_, batches[m], int(m), 1.0 / double(std::max<std::int64_t>(result.targets, 1)));
+    fill(*session_, batches[m], int(m), 1.0 / counted);
   const auto hyper = floats(session_->buffer("hyper"));
   hyper[Hyper::lr] = float(lr);
   hyper[Hyper::correction1] = float(1 - std::pow(options_.optimizer.beta1, double(update)));
@@ -185,7 +242,7 @@ StepResult TrainingEngine::step(std::span<const Batch> batches, double lr, std::
   const auto* digits = session_->buffer("loss.sum").as<const std::int64_t>();
   const double sum =
       Digits::value(std::span<const std::int64_t, Digits::kCount>(digits, Digits::kCount));
-  result.loss = sum / double(std::max<std::int64_t>(result.targets, 1));
+  result.loss = sum / counted;
   const auto clip = floats(session_->buffer("clip"));
   result.skipped = std::isnan(clip[0]);
   result.grad_norm = double(clip[1]);
@@ -193,12 +250,30 @@ StepResult TrainingEngine::step(std::span<const Batch> batches, double lr, std::
   return result;
 }
 
-double TrainingEngine::evaluate(const Batch& batch) {
-  fill(*evaluation_, batch, 0, 1);
-  evaluation_->run();
+// What this rank adds to its data-parallel rank's sum: nothing where another one holds the same.
+double TrainingEngine::local_loss() const {
+  const int b = evaluation_->program().find_buffer("loss.0");
+  if (b < 0) return 0;
+  const Layout& layout = evaluation_->program().buffers[std::size_t(b)].type.layout;
+  for (Axis a : {Axis::tp, Axis::ep, Axis::cp, Axis::fsdp}) {
+    const bool splits = std::any_of(layout.split.begin(), layout.split.end(), [&](const auto& s) {
+      return std::find(s.begin(), s.end(), a) != s.end();
+    });
+    if (!splits && index(a) > 0) return 0;
+  }
   double sum = 0;
   for (float loss : floats(evaluation_->buffer("loss.0"))) sum += double(loss);
   return sum;
+}
+
+std::vector<double> TrainingEngine::evaluate(const Batch& batch) {
+  fill(*evaluation_, batch, 0, 1);
+  evaluation_->run();
+  std::vector<double> sums(std::size_t(options_.mesh.size(Axis::dp)), 0);
+  const auto all = gather_all(comm_, local_loss());
+  for (std::size_t r = 0; r < all.size(); ++r)
+    sums[std::size_t(options_.mesh.coordinates(int(r))[std::size_t(Axis::dp)])] += all[r];
+  return sums;
 }
 
 }  // namespace autarky

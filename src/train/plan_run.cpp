@@ -1,18 +1,22 @@
 // What a run will take: the part of the trainer that runs nothing.
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
 #include "base/json.h"
 #include "base/process.h"
 #include "base/words.h"
+#include "comm/agree.h"
 #include "formats/model_files.h"
 #include "models/flops.h"
 #include "models/parameters.h"
 #include "models/presets.h"
 #include "text/tokenizer.h"
 #include "train/calibrate.h"
+#include "train/gathered_state.h"
+#include "train/links.h"
 #include "train/machine_sheet.h"
 #include "train/trainer.h"
 
@@ -26,14 +30,39 @@ ModelConfig model_of(const ModelSection& section) {
 }
 
 void check_parallel(const ParallelSection& p) {
-  const bool one = p.data_parallel_size == 1 && p.tensor_parallel_size == 1 &&
-                   p.pipeline_parallel_size == 1 && p.context_parallel_size == 1 &&
-                   p.expert_parallel_size == 1;
-  if (!one)
-    throw InputError(
-        "autarky train runs on one rank so far; the compiled layouts run in the tests only")
-        .at("parallel")
-        .hint("Set every parallel size to 1");
+  const auto refuse = [](const char* key, std::int64_t value, const char* wanted) {
+    throw InputError("this layout does not run yet")
+        .at(fmt::format("parallel.{}", key))
+        .found(fmt::format("{}", value))
+        .wanted(wanted);
+  };
+  if (p.context_parallel_size > 1) refuse("context_parallel_size", p.context_parallel_size, "1");
+  if (p.expert_parallel_size > 1) refuse("expert_parallel_size", p.expert_parallel_size, "1");
+  if (p.virtual_pipeline_size > 1) refuse("virtual_pipeline_size", p.virtual_pipeline_size, "1");
+}
+
+Mesh mesh_of(const ParallelSection& p) {
+  Mesh mesh;
+  mesh.size(Axis::pp) = int(p.pipeline_parallel_size);
+  mesh.size(Axis::dp) = int(p.data_parallel_size);
+  mesh.size(Axis::tp) = int(p.tensor_parallel_size);
+  return mesh;
+}
+
+// One rank after the other measures, so that they do not disturb each other.
+ChipModel chip_of(const Backend& backend, DType dtype, Comm& comm) {
+  if (comm.rank() > 0) barrier(comm);
+  ChipModel chip = local_chip(backend, dtype);
+  if (comm.rank() == 0) barrier(comm);
+  measure_links(comm, chip);
+  return chip;
+}
+
+int largest_of(std::span<const Program> stages) {
+  const auto largest = std::max_element(
+      stages.begin(), stages.end(),
+      [](const auto& a, const auto& b) { return a.arena_bytes() < b.arena_bytes(); });
+  return int(largest - stages.begin());
 }
 
 void check_lengths(const Recipe& r, const ModelConfig& model) {
@@ -54,12 +83,13 @@ void check_lengths(const Recipe& r, const ModelConfig& model) {
 
 }  // namespace
 
-Trainer::Trainer(Recipe recipe, const Backend& backend)
-    : recipe_(std::move(recipe)), backend_(backend) {
+Trainer::Trainer(Recipe recipe, const Backend& backend, Comm& comm, bool resume)
+    : recipe_(std::move(recipe)), backend_(backend), comm_(comm), resume_(resume) {
   check_parallel(recipe_.parallel);
+  if (resume) recipe_.parallel.lanes = from_first(comm, lanes_of_run());
   plan_.model = model_of(recipe_.model);
   check_lengths(recipe_, plan_.model);
-  chip_ = local_chip(backend, recipe_.train.dtype);
+  chip_ = chip_of(backend, recipe_.train.dtype, comm);
   make_plan();
 }
 
@@ -70,7 +100,10 @@ EngineOptions Trainer::engine_options() const {
   o.batch = recipe_.train.micro_batch_size;
   o.seq = recipe_.train.seq_length;
   o.microbatches = int(recipe_.microbatches());
-  o.lanes = int(recipe_.parallel.lanes);
+  o.lanes = int(recipe_.parallel.lanes / recipe_.parallel.data_parallel_size);
+  o.mesh = mesh_of(recipe_.parallel);
+  o.zero_stage = int(recipe_.parallel.zero_stage);
+  o.sequence_parallel = recipe_.parallel.sequence_parallel;
   o.recompute = recipe_.recompute;
   const auto& s = recipe_.optimizer;
   o.optimizer = {s.beta1, s.beta2, s.eps, s.weight_decay, s.clip_norm};
@@ -78,12 +111,19 @@ EngineOptions Trainer::engine_options() const {
 }
 
 void Trainer::make_plan() {
-  const Program program = compile_engine(engine_options(), backend_);
+  const EngineOptions options = engine_options();
+  const auto programs = compile_engine(options, backend_);
+  // Without the other ranks the plan is that of the stage that needs most.
+  const bool whole = comm_.size() == options.mesh.ranks();
+  const int stage =
+      whole ? options.mesh.coordinates(comm_.rank())[std::size_t(Axis::pp)] : largest_of(programs);
+  const Program& program = programs[std::size_t(stage)];
+  plan_.mesh = options.mesh;
   plan_.parameters = parameter_count(plan_.model);
   for (const auto& [kind, bytes] : program.bytes_by_kind())
     if (bytes > 0) plan_.memory.push_back({std::string(kind), bytes});
   plan_.memory.push_back(
-      {"evaluation", compile_evaluation(engine_options(), backend_).arena_bytes()});
+      {"evaluation", compile_evaluation(options, backend_, stage).arena_bytes()});
   plan_.memory.push_back({"program and libraries", resident_bytes()});
   plan_.memory_limit_bytes = memory_limit_bytes();
   const auto total = [&] {
@@ -91,11 +131,12 @@ void Trainer::make_plan() {
     for (const auto& k : plan_.memory) sum += k.bytes;
     return sum;
   };
-  const auto snapshot = snapshot_bytes(plan_.model);
-  plan_.snapshot = recipe_.checkpoint.every > 0 && total() + snapshot <= plan_.memory_limit_bytes;
+  const auto snapshot = snapshot_bytes(plan_.model, share_of(options, whole ? comm_.rank() : 0));
+  plan_.snapshot = every_rank(
+      comm_, recipe_.checkpoint.every > 0 && total() + snapshot <= plan_.memory_limit_bytes);
   if (plan_.snapshot) plan_.memory.push_back({"checkpoint snapshot", snapshot});
   plan_.memory_bytes = total();
-  plan_.step_s = simulate({&program, 1}, chip_).step_s;
+  plan_.step_s = simulate(programs, chip_).step_s;
   plan_.flops_per_step = model_flops_per_token(plan_.model, recipe_.train.seq_length) *
                          double(recipe_.tokens_per_step());
   const auto peak = chip_.flops_per_s.find(recipe_.train.dtype);
@@ -110,7 +151,10 @@ void Trainer::make_plan() {
 }
 
 std::string Trainer::dump(Pass last) const {
-  return print(compile_engine(engine_options(), backend_, last));
+  std::string text;
+  for (const auto& program : compile_engine(engine_options(), backend_, last))
+    text += print(program);
+  return text;
 }
 
 ReportInfo Trainer::report() const {

@@ -6,13 +6,15 @@
 #include <limits>
 #include <numeric>
 
+#include "backend/cpu/cpu_info.h"
 #include "base/error.h"
 #include "base/hash.h"
 #include "base/median.h"
 #include "base/process.h"
 #include "base/words.h"
-#include "comm/local/local_comm.h"
+#include "comm/agree.h"
 #include "formats/model_files.h"
+#include "train/gathered_state.h"
 #include "train/lr_schedule.h"
 #include "train/run_lock.h"
 #include "train/trace.h"
@@ -53,6 +55,8 @@ std::string Trainer::recipe_hash() const {
   r.data = {};  // the data's state is kept with it
   r.logging = {};
   r.checkpoint = {};
+  r.parallel = {};  // any layout goes on from any other
+  r.recompute = Recompute::none;
   r.train.steps = 1;
   r.train.eval_every = r.train.eval_samples = 0;
   r.train.spike_factor = r.train.spike_window = r.train.max_bad_steps = 1;
@@ -60,8 +64,35 @@ std::string Trainer::recipe_hash() const {
   return hex64(xxh3(to_yaml(r)));
 }
 
-void Trainer::start(Run& run, bool resume, const TrainHooks& hooks) {
-  const fs::path folder = recipe_.logging.run_dir;
+void Trainer::check_ranks() const {
+  const int wanted = plan_.mesh.ranks();
+  if (comm_.size() == wanted) return;
+  throw InputError("the recipe's parallel sizes need another number of ranks")
+      .at("parallel")
+      .found(fmt::format("{} rank{}", comm_.size(), comm_.size() == 1 ? "" : "s"))
+      .wanted(fmt::format("{} ({})", wanted, plan_.mesh.to_string()))
+      .hint(fmt::format("Start it with: autarky launch -n {} -- train ...", wanted));
+}
+
+// Ranks with other recipes or data would wait for each other for ever, or compute something else.
+void Trainer::check_alike(const TrainingSet& data) const {
+  const auto compare = [&](const std::string& what, std::int64_t mine, const auto& text) {
+    const auto all = gather_all(comm_, mine);
+    for (std::size_t r = 0; r < all.size(); ++r)
+      if (all[r] != all[0])
+        throw InputError(fmt::format("the ranks differ in {}", what))
+            .found(fmt::format("{} on rank {}", text(all[r]), r))
+            .wanted(fmt::format("{} as on rank 0", text(all[0])))
+            .hint("All ranks need the same files, options and program");
+  };
+  const auto hex = [](std::int64_t v) { return hex64(std::uint64_t(v)); };
+  const auto count = [](std::int64_t v) { return fmt::format("{} tokens", v); };
+  compare("their recipe", std::int64_t(xxh3(to_yaml(recipe_))), hex);
+  compare("their training data", data.token_count(), count);
+  compare("their kernels (instruction sets)", std::int64_t(xxh3(cpu::isa_name())), hex);
+}
+
+void Trainer::open_data(Run& run) {
   const SampleOptions samples{recipe_.train.seq_length, plan_.model.vocab,
                               std::uint64_t(recipe_.train.seed)};
   const auto train = prefixes(recipe_.data.train), validation = prefixes(recipe_.data.validation);
@@ -72,22 +103,35 @@ void Trainer::start(Run& run, bool resume, const TrainHooks& hooks) {
   run.data.emplace(train, samples);
   for (const auto& phase : recipe_.data.phases) run.data->open(prefixes(phase.train));
   if (!validation.empty()) run.validation.emplace(validation, samples);
+}
+
+void Trainer::open_folder(Run& run, bool used) {
+  const fs::path folder = recipe_.logging.run_dir;
+  if (first()) run.lock.emplace(folder);
+  if (used && !resume_)
+    throw InputError("the run folder already holds checkpoints")
+        .at(folder.string())
+        .hint("Continue with --resume, or choose another --logging.run_dir");
+  run.share = share_of(engine_options(), comm_.rank());
+  run.writer.emplace(CheckpointOptions{checkpoints(), keep_last(recipe_.checkpoint),
+                                       recipe_.tokenizer, recipe_.checkpoint.every, run.share},
+                     plan_.model);
+  if (plan_.snapshot) run.snapshot.emplace(plan_.model, run.share);
+}
+
+void Trainer::start(Run& run, const TrainHooks& hooks) {
+  const fs::path folder = recipe_.logging.run_dir;
+  check_ranks();
+  open_data(run);
+  check_alike(*run.data);
   if (!plan_.fits())
     throw InputError("the run does not fit in memory")
         .found(fmt::format("{} planned", human_bytes(double(plan_.memory_bytes))))
         .wanted(fmt::format("at most {}", human_bytes(double(plan_.memory_limit_bytes))))
         .hint("Lower train.micro_batch_size or train.seq_length, or set recompute: full");
-  run.lock.emplace(folder);
-  const bool used = fs::exists(checkpoints() / "latest");
-  if (used && !resume)
-    throw InputError("the run folder already holds checkpoints")
-        .at(folder.string())
-        .hint("Continue with --resume, or choose another --logging.run_dir");
-  run.writer.emplace(CheckpointOptions{checkpoints(), keep_last(recipe_.checkpoint),
-                                       recipe_.tokenizer, recipe_.checkpoint.every},
-                     plan_.model);
-  run.engine.emplace(engine_options(), backend_, *run.comm);
-  if (plan_.snapshot) run.snapshot.emplace(plan_.model);
+  const bool used = from_first(comm_, fs::exists(checkpoints() / "latest")) != 0;
+  open_folder(run, used);
+  run.engine.emplace(engine_options(), backend_, comm_);
   run.state.seed = std::uint64_t(recipe_.train.seed);
   run.state.lanes = recipe_.parallel.lanes;
   run.state.recipe_hash = recipe_hash();
@@ -97,12 +141,11 @@ void Trainer::start(Run& run, bool resume, const TrainHooks& hooks) {
     load_model_weights(
         recipe_.model.init_from, plan_.model,
         [&](const ParameterSpec& spec, std::int64_t layer, std::span<const float> values) {
-          std::copy(values.begin(), values.end(),
-                    run.engine->parameter(spec, layer).master.begin());
+          run.engine->put(StatePart::weight, spec, layer, values);
         });
-  run.engine->refresh_copies();
   run.engine->session().set_profiling(true);
   if (recipe_.logging.trace) run.engine->session().record(&run.timeline);
+  if (!first()) return;
   run.metrics.emplace(folder / "metrics.jsonl",
                       used ? std::optional(run.state.step) : std::nullopt);
   const Metrics before = read_metrics(folder / "metrics.jsonl");
@@ -119,11 +162,15 @@ double Trainer::evaluate(Run& run) {
   double sum = 0;
   std::int64_t targets = 0;
   Batch rows;
-  for (std::int64_t i = 0; i < count; i += batch) {
-    run.validation->read(i, batch, rows);
+  // Data-parallel ranks take a batch each, in turn; the sum is in the order of the batches.
+  const auto ranks = recipe_.parallel.data_parallel_size, mine = std::int64_t(run.dp);
+  for (std::int64_t i = 0; i < count; i += batch * ranks) {
+    const auto at = i + mine * batch;
+    run.validation->read(at < count ? at : run.validation->sample_count(), batch, rows);
+    for (const double losses : run.engine->evaluate(rows)) sum += losses;
     targets += rows.target_count;
-    sum += run.engine->evaluate(rows);
   }
+  if (ranks > 1) targets = run.engine->over_data_ranks(targets);
   run.evaluated_step = run.state.step;
   return sum / double(std::max<std::int64_t>(targets, 1));
 }
@@ -137,10 +184,11 @@ void Trainer::one_step(Run& run, const TrainHooks& hooks) {
     history.losses.clear();
   }
   run.batches.resize(std::size_t(recipe_.microbatches()));
-  for (auto& b : run.batches) {
-    run.data->read(run.state.samples, batch, b);
-    run.state.samples += batch;
-  }
+  const auto first_sample =
+      run.state.samples + std::int64_t(run.dp) * recipe_.microbatches() * batch;
+  for (std::size_t m = 0; m < run.batches.size(); ++m)
+    run.data->read(first_sample + std::int64_t(m) * batch, batch, run.batches[m]);
+  run.state.samples += recipe_.train.global_batch_size;
   const auto step = ++run.state.step;
   const double lr =
       learning_rate(recipe_.schedule, recipe_.optimizer.lr, recipe_.train.steps, step);
@@ -162,14 +210,13 @@ void Trainer::report_step(Run& run, const StepResult& result, double lr,
   run.seconds.push_back(result.seconds);
   run.memory_bytes = std::max(run.memory_bytes, resident_bytes());
   const double tokens_per_s = double(recipe_.tokens_per_step()) / result.seconds;
-  const double mfu = plan_.peak_flops_per_s > 0
-                         ? plan_.flops_per_step / result.seconds / plan_.peak_flops_per_s
-                         : 0;
+  const double mfu = plan_.mfu(result.seconds);
   const auto step = run.state.step;
   TrainingLine line{step, run.state.tokens, result.loss,      result.grad_norm, lr, tokens_per_s,
                     mfu,  result.seconds,   run.memory_bytes, plan_.step_s};
+  if (!result.skipped) run.summary.loss = result.loss;
+  if (!first()) return;
   if (result.skipped) line.skipped = run.state.history.skipped;
-  else run.summary.loss = result.loss;
   if (back) line.returned_to = checkpoint_step(back->filename().string());
   run.metrics->write(line);
   Progress progress{step, recipe_.train.steps, result.loss, run.summary.val_loss,
@@ -179,10 +226,11 @@ void Trainer::report_step(Run& run, const StepResult& result, double lr,
 }
 
 void Trainer::write_reports(Run& run) {
+  if (!first()) return;
   const fs::path folder = recipe_.logging.run_dir;
   if (!run.seconds.empty()) {
-    const Program program = compile_engine(engine_options(), backend_);
-    const Simulation predicted = simulate({&program, 1}, chip_, recipe_.logging.trace);
+    const Simulation predicted =
+        simulate(compile_engine(engine_options(), backend_), chip_, recipe_.logging.trace);
     const auto parts = [&](std::span<const NodeTime> ops, double step_s) {
       return waterfall(ops, step_s, plan_.flops_per_step, chip_, recipe_.train.dtype);
     };
@@ -195,17 +243,18 @@ void Trainer::write_reports(Run& run) {
   write_report(folder, report());
 }
 
-TrainSummary Trainer::run(bool resume, const TrainHooks& hooks) {
+TrainSummary Trainer::run(const TrainHooks& hooks) {
   Run run;
-  start(run, resume, hooks);
+  run.dp = plan_.mesh.coordinates(comm_.rank())[std::size_t(Axis::dp)];
+  start(run, hooks);
   const auto steps = recipe_.train.steps;
   run.summary.already_done = run.state.step >= steps;
-  while (run.state.step < steps && !hooks.stop()) {
+  while (run.state.step < steps && !any_rank(comm_, hooks.stop())) {
     one_step(run, hooks);
     const auto every = recipe_.train.eval_every;
     if (run.validation && (run.state.step == steps || (every > 0 && run.state.step % every == 0))) {
       run.summary.val_loss = evaluate(run);
-      run.metrics->write(EvaluationLine{run.state.step, *run.summary.val_loss});
+      if (first()) run.metrics->write(EvaluationLine{run.state.step, *run.summary.val_loss});
     }
     save_if_due(run, hooks);
   }
@@ -216,9 +265,7 @@ TrainSummary Trainer::run(bool resume, const TrainHooks& hooks) {
   run.summary.skipped = run.state.history.skipped;
   const double seconds = median(run.seconds);
   run.summary.tokens_per_s = seconds > 0 ? double(recipe_.tokens_per_step()) / seconds : 0;
-  run.summary.mfu = plan_.peak_flops_per_s > 0 && seconds > 0
-                        ? plan_.flops_per_step / seconds / plan_.peak_flops_per_s
-                        : 0;
+  run.summary.mfu = plan_.mfu(seconds);
   write_reports(run);
   return run.summary;
 }

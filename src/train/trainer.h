@@ -18,19 +18,25 @@
 
 namespace autarky {
 
-// What a run will take, known before anything runs.
+// What a run will take, known before anything runs; memory is that of one rank.
 struct RunPlan {
   ModelConfig model;
+  Mesh mesh;
   std::int64_t parameters = 0;
   std::vector<MemoryKind> memory;       // by kind
   std::int64_t memory_bytes = 0;        // the sum
   std::int64_t memory_limit_bytes = 0;  // of the machine or cgroup
   double step_s = 0;                    // predicted
   double flops_per_step = 0;            // model FLOPs
-  double peak_flops_per_s = 0;          // measured
+  double peak_flops_per_s = 0;          // measured, of one rank
   bool snapshot = false;  // checkpoints are copied aside and written in the background
   std::string order;      // which other layouts keep this run's bits, and at what cost
 
+  // Of a step of that length, over all ranks.
+  double mfu(double seconds) const {
+    const double peak = peak_flops_per_s * mesh.ranks();
+    return peak > 0 && seconds > 0 ? flops_per_step / seconds / peak : 0;
+  }
   bool fits() const { return memory_bytes <= memory_limit_bytes; }
 };
 
@@ -51,26 +57,36 @@ struct TrainSummary {
 
 class Trainer {
  public:
-  // Checks the recipe against this machine and the files it names. InputError otherwise.
-  Trainer(Recipe recipe, const Backend& backend);
+  // Checks the recipe against this machine and the files it names. InputError otherwise. Every rank
+  // of `comm` makes one of the same recipe; a plan alone needs one rank, whatever the mesh.
+  // `resume`: go on with the run in the recipe's folder; with its lanes, if the recipe has no
+  // others than its data_parallel_size and that divides them.
+  Trainer(Recipe recipe, const Backend& backend, Comm& comm, bool resume = false);
   ~Trainer();
 
   const RunPlan& plan() const { return plan_; }
   // The step's program after that pass, as text.
   std::string dump(Pass last) const;
-  // InputError where the run does not fit, its folder holds another run, or the recipe has changed
-  // in what must not change. Error when bad steps leave nothing to go on with.
-  TrainSummary run(bool resume, const TrainHooks& hooks);
+  // InputError where the run does not fit, its folder holds another run, the recipe has changed in
+  // what must not change, or there are not the ranks that it asks for. Error when bad steps leave
+  // nothing to go on with. Rank 0 alone writes metrics and reports.
+  TrainSummary run(const TrainHooks& hooks);
   // What the report shows, samples left out; where the steps' time went after run() only.
   ReportInfo report() const;
 
  private:
   struct Run;
+  bool first() const { return comm_.rank() == 0; }
+  void check_ranks() const;
+  std::int64_t lanes_of_run() const;
   EngineOptions engine_options() const;
   void make_plan();
   std::string recipe_hash() const;
   fs::path checkpoints() const { return fs::path(recipe_.logging.run_dir) / "checkpoints"; }
-  void start(Run& run, bool resume, const TrainHooks& hooks);
+  void start(Run& run, const TrainHooks& hooks);
+  void check_alike(const TrainingSet& data) const;
+  void open_data(Run& run);
+  void open_folder(Run& run, bool used);
   void restore(Run& run, const TrainHooks& hooks);
   void restore_data(Run& run);
   void write_reports(Run& run);  // report.html, and trace.json if asked for
@@ -83,12 +99,16 @@ class Trainer {
   void save(Run& run);
   void save_if_due(Run& run, const TrainHooks& hooks);
   void save_at_the_end(Run& run, const TrainHooks& hooks);
+  std::optional<fs::path> shared_checkpoint(const std::function<bool(std::int64_t)>& wanted,
+                                            const TrainHooks* hooks = nullptr);
   std::optional<fs::path> way_back(Run& run);
   void go_back(Run& run, const std::optional<fs::path>& checkpoint, const TrainHooks& hooks);
   [[noreturn]] void give_up(Run& run, const std::string& why);  // Error, after the report
 
   Recipe recipe_;
   const Backend& backend_;
+  Comm& comm_;
+  bool resume_;
   ChipModel chip_;
   RunPlan plan_;
   std::vector<WaterfallPart> predicted_step_, measured_step_;  // once steps were run

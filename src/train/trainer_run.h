@@ -1,6 +1,5 @@
 // What lives as long as Trainer::run; for the trainer's own files.
 #pragma once
-#include "comm/local/local_comm.h"
 #include "train/run_lock.h"
 #include "train/trainer.h"
 
@@ -9,8 +8,9 @@ namespace autarky {
 std::vector<WeightedPrefix> prefixes(const std::vector<DataSource>& sources);
 
 struct Trainer::Run {
-  std::optional<RunLock> lock;
-  std::unique_ptr<Comm> comm = single_rank();
+  int dp = 0;                   // this rank's index along that axis
+  std::optional<RunLock> lock;  // rank 0's
+  CheckpointShare share;
   std::optional<TrainingEngine> engine;
   std::optional<TrainingSet> data;
   std::optional<ValidationSet> validation;

@@ -5,44 +5,66 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "comm/agree.h"
+#include "train/gathered_state.h"
 #include "train/trainer_run.h"
 
 namespace autarky {
-namespace {
 
-std::span<float> values_of(const TrainingEngine::Parameter& p, StatePart part) {
-  return part == StatePart::weight ? p.master : part == StatePart::m ? p.m : p.v;
+// A run goes on with its own lanes where it can, since they are part of its numbers.
+std::int64_t Trainer::lanes_of_run() const {
+  const auto& p = recipe_.parallel;
+  const auto state = newest_train_state(checkpoints());
+  if (p.lanes != p.data_parallel_size || !state) return p.lanes;
+  const auto lanes = state->lanes;
+  const auto microbatches = recipe_.train.global_batch_size / recipe_.train.micro_batch_size;
+  const bool fits = lanes > 0 && lanes % p.data_parallel_size == 0 && microbatches % lanes == 0;
+  return fits ? lanes : p.lanes;
 }
 
-}  // namespace
+// The newest whole checkpoint that is wanted, as rank 0 finds it; it reads the files.
+std::optional<fs::path> Trainer::shared_checkpoint(const std::function<bool(std::int64_t)>& wanted,
+                                                   const TrainHooks* hooks) {
+  std::int64_t step = -1;
+  if (first()) {
+    const auto found = find_checkpoint(checkpoints(), wanted);
+    for (const auto& s : found.skipped)
+      if (hooks) hooks->note(fmt::format("damaged checkpoint passed over: {}", s.reason));
+    if (found.path) step = checkpoint_step(found.path->filename().string()).value();
+  }
+  step = from_first(comm_, step);
+  if (step < 0) return std::nullopt;
+  return checkpoints() / checkpoint_name(step);
+}
 
 void Trainer::restore(Run& run, const TrainHooks& hooks) {
-  const auto found = find_checkpoint(checkpoints());
-  for (const auto& s : found.skipped)
-    hooks.note(fmt::format("damaged checkpoint passed over: {}", s.reason));
-  if (!found.path)
-    throw InputError("no whole checkpoint to resume from").at(checkpoints().string());
-  const TrainState state = read_train_state(*found.path);
+  const auto path = shared_checkpoint({}, &hooks);
+  if (!path) throw InputError("no whole checkpoint to resume from").at(checkpoints().string());
+  const TrainState state = read_train_state(*path);
   if (state.recipe_hash != recipe_hash())
     throw InputError("the recipe is not the one the run was started with")
-        .at(found.path->string())
+        .at(path->string())
         .hint(
-            "Only data, steps, schedule, evaluation, what makes a bad step, checkpoints and "
-            "logging may change; the run's own recipe is recipe.yaml in its folder");
-  load(run, *found.path);
+            "Only data, steps, schedule, evaluation, what makes a bad step, parallel, recompute, "
+            "checkpoints and logging may change; the run's own recipe is recipe.yaml in its "
+            "folder");
+  if (state.lanes != recipe_.parallel.lanes)
+    hooks.note(fmt::format(
+        "gradients were summed in {} lanes and are now summed in {}: the bits from here on are not "
+        "those that the run would have had (parallel.lanes)",
+        state.lanes, recipe_.parallel.lanes));
+  load(run, *path);
+  run.state.lanes = recipe_.parallel.lanes;
   restore_data(run);
   run.saved_step = run.state.step;
-  hooks.note(fmt::format("resumed after step {} from {}", run.state.step, found.path->string()));
+  hooks.note(fmt::format("resumed after step {} from {}", run.state.step, path->string()));
 }
 
 void Trainer::load(Run& run, const fs::path& checkpoint) {
-  run.state = load_checkpoint(checkpoint, plan_.model,
-                              [&](StatePart part, const ParameterSpec& spec, std::int64_t layer,
-                                  std::span<const float> values) {
-                                const auto to = values_of(run.engine->parameter(spec, layer), part);
-                                std::copy(values.begin(), values.end(), to.begin());
-                              });
-  run.engine->refresh_copies();
+  run.state = load_checkpoint(
+      checkpoint, plan_.model,
+      [&](StatePart part, const ParameterSpec& spec, std::int64_t layer,
+          std::span<const float> values) { run.engine->put(part, spec, layer, values); });
 }
 
 void Trainer::restore_data(Run& run) {
@@ -62,12 +84,14 @@ void Trainer::restore_data(Run& run) {
 void Trainer::save(Run& run) {
   if (run.saved_step == run.state.step) return;
   run.state.data = run.data->state(run.state.samples);
-  const StateSource live = [&engine = *run.engine](StatePart part, const ParameterSpec& spec,
-                                                   std::int64_t layer, std::span<float> values) {
-    const auto from = values_of(engine.parameter(spec, layer), part);
-    std::copy(from.begin(), from.end(), values.begin());
+  GatheredState gathered(*run.engine, run.share);
+  const StateSource live = [&](StatePart part, const ParameterSpec& spec, std::int64_t layer,
+                               std::span<float> values) {
+    gathered.get(part, spec, layer, values);
   };
-  run.writer->wait();
+  run.writer->open(run.state.step);
+  barrier(comm_);
+  gathered.begin();
   if (run.snapshot) {
     run.snapshot->fill(live);
     run.writer->start(run.snapshot->source(), run.state);
@@ -81,11 +105,12 @@ void Trainer::save(Run& run) {
 // Whether the weights are worth a checkpoint: nobody has seen yet what the last update made of
 // them. They are finite, and a batch that was good before it still is.
 bool Trainer::sound(Run& run) {
-  if (!run.engine->finite()) return false;
+  if (!every_rank(comm_, run.engine->finite())) return false;
   if (run.good_batches.empty()) return run.state.history.bad == 0;
   const Batch& batch = run.good_batches.front();
-  const auto targets = std::max<std::int64_t>(batch.target_count, 1);
-  const double loss = run.engine->evaluate(batch) / double(targets);
+  // The first data-parallel rank's batch decides.
+  const auto targets = std::max<std::int64_t>(from_first(comm_, batch.target_count), 1);
+  const double loss = run.engine->evaluate(batch).front() / double(targets);
   const double limit = step_limits(run.state.history, recipe_.train).loss;
   return std::isfinite(loss) && (limit == 0 || loss <= limit);
 }
@@ -126,8 +151,8 @@ std::optional<fs::path> Trainer::way_back(Run& run) {
   const auto planned = [&](std::int64_t step) {
     return every > 0 && step % every == 0 && may(step);
   };
-  const auto found = find_checkpoint(checkpoints(), planned);
-  return found.path ? found.path : find_checkpoint(checkpoints(), may).path;
+  const auto found = shared_checkpoint(planned);
+  return found ? found : shared_checkpoint(may);
 }
 
 // Weights, moments and what belongs to them become the checkpoint's. The data, and with it the

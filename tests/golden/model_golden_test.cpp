@@ -32,11 +32,9 @@ class Trained {
     o.microbatches = microbatches;
     o.optimizer = {0.9, 0.95, 1e-4, 0.1, 1.0};
     engine_ = std::make_unique<TrainingEngine>(o, backend, *comm_);
-    for (const auto& p : engine_->parameters()) {
-      const auto& values = golden.initial.at(buffer_name(*p.spec, p.layer));
-      std::copy(values.begin(), values.end(), p.master.begin());
-    }
-    engine_->refresh_copies();
+    for (const auto& p : engine_->parameters())
+      engine_->put(StatePart::weight, *p.spec, p.layer,
+                   golden.initial.at(buffer_name(*p.spec, p.layer)));
     for (int m = 0; m < microbatches; ++m) batches_.push_back(batch(m * o.batch, o.batch));
   }
 

@@ -109,8 +109,10 @@ TEST_P(BadStep, ALossThatIsNotFiniteChangesNotABit) {
        {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
     Trained trained(GetParam());
     EXPECT_TRUE(trained.engine().finite());
-    trained.engine().parameters().back().master.back() = poison;
-    trained.engine().refresh_copies();
+    const auto& last = trained.engine().parameters().back();
+    std::vector<float> values(last.master.begin(), last.master.end());
+    values.back() = poison;
+    trained.engine().put(StatePart::weight, *last.spec, last.layer, values);
     EXPECT_FALSE(trained.engine().finite());
     const std::string before = trained.bits();
     const StepResult bad = trained.step(7);

@@ -1,0 +1,248 @@
+// Runs over several ranks (threads of this process): whatever the layout, the same training.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstdlib>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "backend/cpu/cpu_backend.h"
+#include "base/error.h"
+#include "base/parallel.h"
+#include "base/rng.h"
+#include "base/words.h"
+#include "comm/local/local_comm.h"
+#include "formats/megatron_index.h"
+#include "formats/model_files.h"
+#include "train/trainer.h"
+#include "unit/formats/scratch_folder.h"
+
+namespace autarky {
+namespace {
+
+constexpr std::int64_t kVocab = 256;
+
+void write_tokens(const fs::path& prefix, int documents, std::uint64_t seed) {
+  fs::create_directories(prefix.parent_path());
+  MegatronWriter writer(prefix, kVocab);
+  const Random random{seed, Purpose::test};
+  std::uint64_t next = 0;
+  for (int d = 0; d < documents; ++d) {
+    std::vector<std::int32_t> tokens;
+    for (int i = 0; i < 20 + int(random.bits(next++) % 40); ++i)
+      tokens.push_back(std::int32_t(random.bits(next++) % 8 + std::uint64_t(i) % 8 * 4));
+    writer.add_document(tokens);
+  }
+  writer.seal();
+  writer.publish();
+}
+
+class Ranks : public testing::Test {
+ protected:
+  void SetUp() override {
+    const auto cache = fs::current_path() / "unit-cache";
+    ::setenv("XDG_CACHE_HOME", cache.c_str(), 1);
+    set_thread_count(1);
+    write_tokens(folder_ / "train", 120, 1);
+    write_tokens(folder_ / "validation", 9, 2);
+    folder_.write("llama.json", R"({"model_type": "llama", "hidden_size": 64,
+      "intermediate_size": 256, "num_hidden_layers": 4, "num_attention_heads": 4,
+      "num_key_value_heads": 2, "vocab_size": 256, "max_position_embeddings": 32,
+      "rms_norm_eps": 1e-5, "rope_theta": 10000.0, "tie_word_embeddings": false})");
+    folder_.write("gpt2.json", R"({"model_type": "gpt2", "n_embd": 64, "n_layer": 4, "n_head": 4,
+      "n_positions": 32, "vocab_size": 256, "activation_function": "gelu_new",
+      "layer_norm_epsilon": 1e-5})");
+    folder_.write("recipe.yaml", R"(
+train: {steps: 6, seq_length: 16, micro_batch_size: 2, global_batch_size: 16, dtype: f32,
+        eval_every: 3}
+optimizer: {lr: 0.01}
+parallel: {lanes: 4}
+checkpoint: {keep_last: 0}
+logging: {samples: 0}
+)");
+  }
+
+  std::vector<std::string> options(const std::string& run_dir, const std::string& more) const {
+    std::vector<std::string> all = {"--model.config=" + (folder_ / "llama.json").string(),
+                                    "--data.train=[" + (folder_ / "train").string() + "]",
+                                    "--data.validation=[" + (folder_ / "validation").string() + "]",
+                                    "--logging.run_dir=" + (folder_ / run_dir).string()};
+    for (const auto& word : split(more, ' '))
+      if (!word.empty()) all.emplace_back(word);
+    return all;
+  }
+
+  // Every rank does what a process of `autarky train` would. `layout`: "dp2 pp2".
+  void train(const std::string& run_dir, const std::string& layout, const std::string& more = "",
+             bool resume = false) {
+    const Mesh mesh = parse_mesh(layout).value();
+    const std::string sizes =
+        " --parallel.data_parallel_size=" + std::to_string(mesh.size(Axis::dp)) +
+        " --parallel.tensor_parallel_size=" + std::to_string(mesh.size(Axis::tp)) +
+        " --parallel.pipeline_parallel_size=" + std::to_string(mesh.size(Axis::pp));
+    const Recipe recipe = load_recipe(folder_ / "recipe.yaml", options(run_dir, more + sizes));
+    const auto backend = make_cpu_backend();
+    run_local_ranks(mesh.ranks(),
+                    [&](Comm& comm) { Trainer(recipe, *backend, comm, resume).run({}); });
+  }
+
+  // The numbers of metrics.jsonl that no clock and no machine is in.
+  std::vector<std::map<std::string, double>> metrics(const std::string& run_dir) const {
+    std::vector<std::map<std::string, double>> lines;
+    std::ifstream in(folder_ / (run_dir + "/metrics.jsonl"));
+    for (std::string line; std::getline(in, line);) {
+      const auto json = nlohmann::json::parse(line);
+      auto& numbers = lines.emplace_back();
+      for (const char* key : {"step", "tokens", "loss", "grad_norm", "lr", "val_loss"})
+        if (json.contains(key)) numbers[key] = json[key];
+    }
+    return lines;
+  }
+
+  std::map<std::string, std::vector<float>> state(const std::string& run_dir) const {
+    std::map<std::string, std::vector<float>> values;
+    const auto path = folder_ / (run_dir + "/checkpoints/latest");
+    const auto config = read_model_config(path);
+    load_checkpoint(path, config,
+                    [&](StatePart part, const ParameterSpec& spec, std::int64_t layer,
+                        std::span<const float> v) {
+                      values[std::to_string(int(part)) + layer_name(spec.name, layer)].assign(
+                          v.begin(), v.end());
+                    });
+    return values;
+  }
+
+  void expect_same_bits(const std::string& a, const std::string& b) const {
+    EXPECT_EQ(metrics(a), metrics(b)) << a << " and " << b;
+    EXPECT_TRUE(state(a) == state(b)) << a << " and " << b;
+    EXPECT_EQ(metrics(a).size(), 8u);  // 6 steps, 2 evaluations
+  }
+
+  void expect_near(const std::string& a, const std::string& b, double tolerance) const {
+    const auto x = metrics(a), y = metrics(b);
+    ASSERT_EQ(x.size(), y.size());
+    for (std::size_t i = 0; i < x.size(); ++i)
+      for (const auto& [key, value] : x[i])
+        EXPECT_NEAR(value, y[i].at(key), tolerance * std::abs(value)) << key << " of line " << i;
+  }
+
+  ScratchFolder folder_;
+};
+
+TEST_F(Ranks, DataAndPipelineParallelRunsHaveTheBitsOfOneRank) {
+  for (const std::string dtype : {"f32", "bf16"}) {
+    const std::string type = " --train.dtype=" + dtype;
+    train("one." + dtype, "one rank", type);
+    for (const std::string layout : {"dp2", "dp4", "pp2", "pp4", "pp2 dp2"}) {
+      train(layout + dtype, layout, type);
+      expect_same_bits(layout + dtype, "one." + dtype);
+    }
+  }
+}
+
+// Stage 1 adds in the same order; 2 and 3 add over ranks first.
+TEST_F(Ranks, ZeroStagesTrainAsOneRank) {
+  for (const std::string dtype : {"f32", "bf16"}) {
+    const std::string type = " --train.dtype=" + dtype;
+    train("one." + dtype, "one rank", type);
+    for (const std::string layout : {"dp2", "dp4", "pp2 dp2"}) {
+      const std::string run = layout + dtype + ".zero1";
+      train(run, layout, type + " --parallel.zero_stage=1");
+      expect_same_bits(run, "one." + dtype);
+    }
+    for (const std::string layout : {"dp2", "dp4", "pp2 dp2", "dp2 tp2"})
+      for (const std::string stage : {"2", "3"}) {
+        const std::string run = layout + dtype + ".zero" + stage;
+        train(run, layout, type + " --parallel.zero_stage=" + stage);
+        expect_near(run, "one." + dtype, dtype == "f32" ? 1e-4 : 2e-2);
+      }
+    expect_same_bits("dp2" + dtype + ".zero2", "dp2" + dtype + ".zero3");
+  }
+}
+
+TEST_F(Ranks, TensorParallelRunsAreNearOneRank) {
+  train("one", "one rank");
+  for (const std::string layout : {"tp2", "dp2 tp2", "pp2 tp2"})
+    for (const std::string sequence : {"false", "true"}) {
+      const std::string run = layout + sequence;
+      train(run, layout, " --parallel.sequence_parallel=" + sequence);
+      expect_near(run, "one", 1e-4);
+    }
+  train("dp4tp2", "dp4 tp2");
+  expect_same_bits("dp4tp2", "dp2 tp2false");  // at the same tp
+}
+
+// The first three steps on one layout, the others on another.
+TEST_F(Ranks, ARunGoesOnOnAnyOtherLayout) {
+  train("one", "one rank");
+  const std::string layouts[] = {"one rank", "dp2", "pp4", "pp2 dp2", "tp2"};
+  int pairs = 0;
+  for (const auto& before : layouts)
+    for (const auto& after : layouts) {
+      if (before == after) continue;
+      ++pairs;
+      const std::string run = before + " then " + after;
+      train(run, before, "--train.steps=3 --schedule.kind=constant");
+      train(run, after, "--schedule.kind=constant", true);
+    }
+  train("constant", "one rank", "--schedule.kind=constant");
+  EXPECT_GE(pairs, 12);
+  for (const auto& before : layouts)
+    for (const auto& after : layouts) {
+      if (before == after) continue;
+      const std::string run = before + " then " + after;
+      if (before == "tp2" || after == "tp2") expect_near(run, "constant", 1e-4);
+      else expect_same_bits(run, "constant");
+    }
+}
+
+TEST_F(Ranks, TiedAndFusedWeightsAreTrainedAndSavedOnAnyLayout) {
+  const std::string gpt2 = "--model.config=" + (folder_ / "gpt2.json").string();
+  train("one", "one rank", gpt2);
+  train("dp2", "dp2", gpt2 + " --parallel.zero_stage=1");
+  expect_same_bits("dp2", "one");
+  train("tp2", "dp2 tp2", gpt2 + " --parallel.zero_stage=3");
+  expect_near("tp2", "one", 1e-4);
+}
+
+TEST_F(Ranks, ARunKeepsItsLanesOnFewerRanks) {
+  train("four", "dp4", "--parallel.lanes=0");
+  train("fewer", "dp4", "--parallel.lanes=0 --train.steps=3 --schedule.kind=constant");
+  train("fewer", "dp2", "--parallel.lanes=0 --schedule.kind=constant", true);
+  train("constant", "dp4", "--parallel.lanes=0 --schedule.kind=constant");
+  expect_same_bits("fewer", "constant");
+}
+
+TEST_F(Ranks, ARecipeForOtherRanksIsRefused) {
+  const Recipe recipe =
+      load_recipe(folder_ / "recipe.yaml", options("run", "--parallel.data_parallel_size=4"));
+  const auto backend = make_cpu_backend();
+  try {
+    run_local_ranks(2, [&](Comm& comm) { Trainer(recipe, *backend, comm).run({}); });
+    FAIL();
+  } catch (const InputError& e) {
+    EXPECT_TRUE(contains(e.what(), "2 ranks")) << e.what();
+    EXPECT_TRUE(contains(e.what(), "4 (dp4)")) << e.what();
+    EXPECT_TRUE(contains(e.what(), "autarky launch -n 4")) << e.what();
+  }
+}
+
+TEST_F(Ranks, RanksWithOtherRecipesAreRefused) {
+  const auto backend = make_cpu_backend();
+  try {
+    run_local_ranks(2, [&](Comm& comm) {
+      const std::string seed = " --train.seed=" + std::to_string(comm.rank());
+      const Recipe recipe = load_recipe(folder_ / "recipe.yaml",
+                                        options("run", "--parallel.data_parallel_size=2" + seed));
+      Trainer(recipe, *backend, comm).run({});
+    });
+    FAIL();
+  } catch (const Error& e) {
+    EXPECT_TRUE(contains(e.what(), "the ranks differ in their recipe")) << e.what();
+    EXPECT_TRUE(contains(e.what(), "on rank 1")) << e.what();
+  }
+}
+
+}  // namespace
+}  // namespace autarky
