@@ -24,18 +24,23 @@ struct CommTag {
 class CommHandle {
  public:
   virtual ~CommHandle() = default;
-  // Returns when the result is there. Throws Error (rank, operation, sequence number, bytes,
-  // source) when the deadline passes or another rank has failed.
+  // Returns when the result is there and the source may be changed again. Throws Error (rank,
+  // operation, sequence number, bytes, source, who is missing) when the deadline passes, when
+  // members hand in different numbers of bytes, or when another rank has failed.
   virtual void wait() = 0;
 };
 
-// One rank's end. Calls of one group must come in the same order on all its members. Sources may be
-// reused as soon as a call returns; results are there after wait().
+// One rank's end, used by one thread. Calls of one group must come in the same order on all its
+// members. Until a handle's wait() returns its source must stay as it is, and its result is not
+// there. Of all_reduce, and of nothing else, source and result may be the same memory.
 class Comm {
  public:
   virtual ~Comm() = default;
   virtual int rank() const = 0;
   virtual int size() const = 0;
+  // Ranks on this rank's machine, and which of them this one is.
+  virtual int ranks_on_node() const = 0;
+  virtual int node_rank() const = 0;
 
   // Elementwise reduction over the members of `group` (their ranks, in order), by a fixed binary
   // tree over their positions: result = whole on every member.
@@ -50,15 +55,17 @@ class Comm {
   virtual std::unique_ptr<CommHandle> all_to_all(std::span<const int> group,
                                                  std::span<const std::byte> in,
                                                  std::span<std::byte> out, const CommTag& tag) = 0;
-  virtual void send(int to, std::span<const std::byte> in, const CommTag& tag) = 0;
+  virtual std::unique_ptr<CommHandle> send(int to, std::span<const std::byte> in,
+                                           const CommTag& tag) = 0;
   virtual std::unique_ptr<CommHandle> receive(int from, std::span<std::byte> out,
                                               const CommTag& tag) = 0;
   // Tells the others that this rank gives up, so that they stop waiting.
   virtual void abort(const std::string& why) = 0;
 };
 
-// into = combination of a and b, elementwise.
-void reduce_into(DType dtype, Reduction how, std::span<std::byte> into,
-                 std::span<const std::byte> other);
+// out = the inputs combined elementwise by the fixed binary tree ((0 1) (2 3)) ...: the order of
+// sums. All are equally long; `out` may be one of the inputs.
+void reduce_tree(DType dtype, Reduction how, std::span<const std::byte* const> inputs,
+                 std::span<std::byte> out);
 
 }  // namespace autarky

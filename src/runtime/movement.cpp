@@ -37,25 +37,31 @@ void copy_piece(const Type& whole_type, std::size_t dim, std::int64_t pieces, st
   }
 }
 
-// Without what the last pieces were filled up with.
-void copy_flat(const Bytes& pieces, const Tensor& whole) {
-  std::memcpy(whole.data, pieces.data(), std::size_t(whole.type->bytes()));
-}
+// A tensor whose pieces along `dim` lie one after the other.
+bool in_order(const Type& t, std::size_t dim) { return cut_of(t, dim).outer == 1; }
+
+// What a movement sends from, receives into, and does at its end.
+struct Parts {
+  std::span<const std::byte> source;
+  Bytes packed, staging;  // where the tensors themselves do not do
+  std::function<void()> unpack;
+};
 
 class Pending : public Move {
  public:
-  Pending(std::unique_ptr<CommHandle> handle, std::shared_ptr<Bytes> staging,
-          std::function<void()> unpack)
-      : handle_(std::move(handle)), staging_(std::move(staging)), unpack_(std::move(unpack)) {}
+  Pending(std::unique_ptr<Parts> parts, std::unique_ptr<CommHandle> handle)
+      : parts_(std::move(parts)), handle_(std::move(handle)) {}
   void finish() override {
-    if (handle_) handle_->wait();
-    if (unpack_) unpack_();
+    handle_->wait();
+    if (parts_->unpack) parts_->unpack();
+  }
+  std::span<const std::byte> source() const override {
+    return parts_->packed.empty() ? parts_->source : std::span<const std::byte>();
   }
 
  private:
+  std::unique_ptr<Parts> parts_;  // goes after the handle, which may still use it
   std::unique_ptr<CommHandle> handle_;
-  std::shared_ptr<Bytes> staging_;
-  std::function<void()> unpack_;
 };
 
 Reduction reduction_of(Combine how) {
@@ -97,75 +103,98 @@ class Mover {
 
   std::unique_ptr<Move> all_reduce() {
     const auto& a = attrs<AllReduce>();
-    const auto group = mesh_.group(comm_.rank(), a.axis);
-    return std::make_unique<Pending>(comm_.all_reduce(group, in_.dtype(), reduction_of(a.how),
-                                                      in_bytes(), out_bytes(), tag(a.axis)),
-                                     nullptr, nullptr);
+    auto parts = whole();
+    auto handle = comm_.all_reduce(group(a.axis), in_.dtype(), reduction_of(a.how), in_bytes(),
+                                   out_bytes(), tag(a.axis));
+    return std::make_unique<Pending>(std::move(parts), std::move(handle));
   }
 
   std::unique_ptr<Move> all_gather() {
     const auto& a = attrs<AllGather>();
-    const auto n = mesh_.size(a.axis);
-    const auto staging = std::make_shared<Bytes>(std::size_t(n * in_.type->bytes()));
-    auto handle =
-        comm_.all_gather(mesh_.group(comm_.rank(), a.axis), in_bytes(), *staging, tag(a.axis));
-    return std::make_unique<Pending>(std::move(handle), staging,
-                                     [out = out_, dim = a.dim, n, staging] {
-                                       const auto piece = std::int64_t(staging->size()) / n;
-                                       if (dim == kFlatDim) return copy_flat(*staging, out);
-                                       for (int i = 0; i < n; ++i)
-                                         copy_piece(*out.type, std::size_t(dim), n, i, out.data,
-                                                    staging->data() + i * piece, true);
-                                     });
+    auto parts = whole();
+    const auto into = join_pieces(*parts, a.dim, mesh_.size(a.axis));
+    auto handle = comm_.all_gather(group(a.axis), in_bytes(), into, tag(a.axis));
+    return std::make_unique<Pending>(std::move(parts), std::move(handle));
   }
 
   // All-to-all, then a local sum by the tree: the bytes of a ring, a fixed order.
   std::unique_ptr<Move> reduce_scatter() {
     const auto& a = attrs<ReduceScatter>();
-    const auto n = mesh_.size(a.axis);
-    const auto piece = out_.type->bytes();
-    Bytes packed(std::size_t(n * piece));
-    if (a.dim == kFlatDim) std::memcpy(packed.data(), in_.data, std::size_t(in_.type->bytes()));
-    for (int i = 0; i < n && a.dim != kFlatDim; ++i)
-      copy_piece(*in_.type, std::size_t(a.dim), n, i, in_.data, packed.data() + i * piece, false);
-    const auto staging = std::make_shared<Bytes>(packed.size());
-    auto handle =
-        comm_.all_to_all(mesh_.group(comm_.rank(), a.axis), packed, *staging, tag(a.axis));
-    return std::make_unique<Pending>(std::move(handle), staging,
-                                     [out = out_, n, piece, staging, how = reduction_of(a.how)] {
-                                       tree(out.dtype(), how, staging->data(), piece, 0, n);
-                                       std::memcpy(out.data, staging->data(), std::size_t(piece));
-                                     });
-  }
-
-  // Leaves the sum of pieces [from, to) in piece `from`.
-  static void tree(DType dtype, Reduction how, std::byte* data, std::int64_t piece, int from,
-                   int to) {
-    if (to - from == 1) return;
-    const int middle = from + (to - from + 1) / 2;
-    tree(dtype, how, data, piece, from, middle);
-    tree(dtype, how, data, piece, middle, to);
-    reduce_into(dtype, how, {data + from * piece, std::size_t(piece)},
-                {data + middle * piece, std::size_t(piece)});
+    const auto n = std::size_t(mesh_.size(a.axis));
+    auto parts = cut_pieces(a.dim, int(n));
+    parts->staging.resize(parts->source.size());
+    parts->unpack = [out = out_bytes(), n, from = parts->staging.data(), dtype = out_.dtype(),
+                     how = reduction_of(a.how)] {
+      std::vector<const std::byte*> pieces;
+      for (std::size_t i = 0; i < n; ++i) pieces.push_back(from + i * out.size());
+      reduce_tree(dtype, how, pieces, out);
+    };
+    auto handle = comm_.all_to_all(group(a.axis), parts->source, parts->staging, tag(a.axis));
+    return std::make_unique<Pending>(std::move(parts), std::move(handle));
   }
 
   std::unique_ptr<Move> all_to_all() {
     const auto& a = attrs<AllToAll>();
     const auto n = mesh_.size(a.axis);
-    Bytes packed(std::size_t(in_.type->bytes()));
-    const auto piece = std::int64_t(packed.size()) / n;
+    auto parts = cut_pieces(a.to_dim, n);
+    const auto into = join_pieces(*parts, a.from_dim, n);
+    auto handle = comm_.all_to_all(group(a.axis), parts->source, into, tag(a.axis));
+    return std::make_unique<Pending>(std::move(parts), std::move(handle));
+  }
+
+  std::vector<int> group(Axis a) const { return mesh_.group(comm_.rank(), a); }
+
+  std::unique_ptr<Parts> whole() const {
+    auto parts = std::make_unique<Parts>();
+    parts->source = in_bytes();
+    return parts;
+  }
+
+  // The pieces of `in` along `dim`, one after the other: as it lies, or packed.
+  std::unique_ptr<Parts> cut_pieces(std::int64_t dim, int n) const {
+    auto parts = whole();
+    if (dim == kFlatDim) return filled_up(std::move(parts), std::size_t(n) * out_bytes().size());
+    if (in_order(*in_.type, std::size_t(dim))) return parts;
+    parts->packed.resize(in_bytes().size());
+    const auto piece = std::int64_t(parts->packed.size()) / n;
     for (int i = 0; i < n; ++i)
-      copy_piece(*in_.type, std::size_t(a.to_dim), n, i, in_.data, packed.data() + i * piece,
+      copy_piece(*in_.type, std::size_t(dim), n, i, in_.data, parts->packed.data() + i * piece,
                  false);
-    const auto staging = std::make_shared<Bytes>(packed.size());
-    auto handle =
-        comm_.all_to_all(mesh_.group(comm_.rank(), a.axis), packed, *staging, tag(a.axis));
-    return std::make_unique<Pending>(std::move(handle), staging,
-                                     [out = out_, dim = a.from_dim, n, piece, staging] {
-                                       for (int i = 0; i < n; ++i)
-                                         copy_piece(*out.type, std::size_t(dim), n, i, out.data,
-                                                    staging->data() + i * piece, true);
-                                     });
+    parts->source = parts->packed;
+    return parts;
+  }
+
+  // With zeros behind it, as flat pieces are.
+  static std::unique_ptr<Parts> filled_up(std::unique_ptr<Parts> parts, std::size_t bytes) {
+    if (bytes == parts->source.size()) return parts;
+    parts->packed.assign(parts->source.begin(), parts->source.end());
+    parts->packed.resize(bytes);
+    parts->source = parts->packed;
+    return parts;
+  }
+
+  // Where the pieces of `out` along `dim` arrive: in it, or in a staging place.
+  std::span<std::byte> join_pieces(Parts& parts, std::int64_t dim, int n) {
+    if (dim == kFlatDim) return join_flat(parts, std::size_t(n) * in_bytes().size());
+    if (in_order(*out_.type, std::size_t(dim))) return out_bytes();
+    parts.staging.resize(out_bytes().size());
+    parts.unpack = [out = out_, dim, n, from = parts.staging.data()] {
+      const auto piece = out.type->bytes() / n;
+      for (int i = 0; i < n; ++i)
+        copy_piece(*out.type, std::size_t(dim), n, i, out.data, from + i * piece, true);
+    };
+    return parts.staging;
+  }
+
+  // Without what the last pieces were filled up with.
+  std::span<std::byte> join_flat(Parts& parts, std::size_t bytes) {
+    const auto out = out_bytes();
+    if (bytes == out.size()) return out;
+    parts.staging.resize(bytes);
+    parts.unpack = [out, from = parts.staging.data()] {
+      std::memcpy(out.data(), from, out.size());
+    };
+    return parts.staging;
   }
 
   std::unique_ptr<Move> slice() {
@@ -191,13 +220,13 @@ class Mover {
     return mesh_.rank(at);
   }
   std::unique_ptr<Move> send() {
-    comm_.send(neighbour(attrs<Send>().step), in_bytes(), tag(Axis::pp));
-    return nullptr;
+    return std::make_unique<Pending>(
+        whole(), comm_.send(neighbour(attrs<Send>().step), in_bytes(), tag(Axis::pp)));
   }
   std::unique_ptr<Move> receive() {
     return std::make_unique<Pending>(
-        comm_.receive(neighbour(attrs<Receive>().step), out_bytes(), tag(Axis::pp)), nullptr,
-        nullptr);
+        std::make_unique<Parts>(),
+        comm_.receive(neighbour(attrs<Receive>().step), out_bytes(), tag(Axis::pp)));
   }
 
   const Node& node_;

@@ -8,14 +8,16 @@
 
 namespace autarky {
 
-// A movement under way: finish() returns when the result is in place.
+// A movement under way: finish() returns when the result is in place. Until then `source` must
+// stay as it is; it is empty where `in` was packed or is done with.
 class Move {
  public:
   virtual ~Move() = default;
   virtual void finish() = 0;
+  virtual std::span<const std::byte> source() const = 0;
 };
 
-// `in`, `out`: local tensors. The source may be reused as soon as this returns.
+// `in`, `out`: local tensors. Null where nothing is left to do.
 std::unique_ptr<Move> start_move(const Node& node, const Tensor& in, const Tensor& out,
                                  const Mesh& mesh, Comm& comm);
 

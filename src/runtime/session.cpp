@@ -2,6 +2,7 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <cstring>
 
 #include "base/error.h"
@@ -46,6 +47,15 @@ std::map<char, std::int64_t> origins_of(const Graph& graph, const Node& node, co
   for (Value v : node.in) note(graph.type(v));
   for (Value v : node.out) note(graph.type(v));
   return origins;
+}
+
+std::span<const std::byte> place_of(const Tensor& t) {
+  return {t.data, std::size_t(t.type->bytes())};
+}
+
+bool overlap(std::span<const std::byte> a, std::span<const std::byte> b) {
+  return !a.empty() && !b.empty() && a.data() < b.data() + b.size() &&
+         b.data() < a.data() + a.size();
 }
 
 }  // namespace
@@ -111,22 +121,25 @@ void Session::run_node(const Node& node, PreparedNode& p, std::int64_t scratch,
     in.push_back({at[std::size_t(node.in[i].id)], &p.in_types[i]});
   for (std::size_t i = 0; i < node.out.size(); ++i)
     out.push_back({at[std::size_t(node.out[i].id)], &p.out_types[i]});
-  finish_moves(in);
-  finish_moves(out);
+  const auto bytes =
+      !p.kernel || scratch < 0 ? 0 : p.kernel->scratch(node.attrs, p.in_types, p.out_types);
+  const std::span scratch_place{frame_ + std::max<std::int64_t>(scratch, 0), std::size_t(bytes)};
+  if (!running_.empty()) {
+    std::vector<Place> read, written{scratch_place};
+    for (const auto& t : in) read.push_back(place_of(t));
+    for (const auto& t : out) written.push_back(place_of(t));
+    finish_moves(read, written);
+  }
   const auto start = std::chrono::steady_clock::now();
   if (p.kernel == nullptr) {
-    if (auto move = start_move(node, in[0], out[0], program_.mesh, comm_))
-      running_.push_back({out[0].data, std::size_t(out[0].type->bytes()), std::move(move)});
+    start_movement(node, in[0], out[0]);
   } else {
     for (std::size_t o = 0; o < p.aliases.size() && o < out.size(); ++o)
       if (const int i = p.aliases[o]; i >= 0 && in[std::size_t(i)].data != out[o].data) {
         std::memcpy(out[o].data, in[std::size_t(i)].data, std::size_t(p.out_types[o].bytes()));
         in[std::size_t(i)].data = out[o].data;
       }
-    const auto bytes = scratch < 0 ? 0 : p.kernel->scratch(node.attrs, p.in_types, p.out_types);
-    p.kernel->launch(
-        node.attrs,
-        {in, out, p.origins, {frame_ + std::max<std::int64_t>(scratch, 0), std::size_t(bytes)}});
+    p.kernel->launch(node.attrs, {in, out, p.origins, scratch_place});
   }
   if (profiling_ || timeline_) note_time(node, p, start);
 }
@@ -146,12 +159,20 @@ void Session::note_time(const Node& node, PreparedNode& p,
         {queue_name(queue_of(node)), p.time.block, p.time.op, seconds(began_, start), taken});
 }
 
-void Session::finish_moves(std::span<const Tensor> tensors) {
-  if (running_.empty()) return;
+void Session::start_movement(const Node& node, const Tensor& in, const Tensor& out) {
+  auto move = start_move(node, in, out, program_.mesh, comm_);
+  if (!move) return;
+  const bool writes = node.op->movement != Movement::send;
+  running_.push_back({move->source(), writes ? place_of(out) : Place(), std::move(move)});
+}
+
+void Session::finish_moves(std::span<const Place> read, std::span<const Place> written) {
+  const auto any = [](std::span<const Place> places, Place other) {
+    return std::any_of(places.begin(), places.end(),
+                       [&](Place place) { return overlap(place, other); });
+  };
   for (auto r = running_.begin(); r != running_.end();) {
-    bool touched = false;
-    for (const auto& t : tensors)
-      touched |= t.data < r->out + r->bytes && r->out < t.data + t.type->bytes();
+    const bool touched = any(read, r->result) || any(written, r->result) || any(written, r->source);
     if (touched) r->move->finish();
     r = touched ? running_.erase(r) : std::next(r);
   }

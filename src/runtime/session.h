@@ -46,9 +46,9 @@ class Session {
     std::vector<int> aliases;
     NodeTime time;
   };
+  using Place = std::span<const std::byte>;
   struct Running {
-    std::byte* out;
-    std::size_t bytes;
+    Place source, result;  // what it still reads, and what it writes
     std::unique_ptr<Move> move;
   };
 
@@ -58,7 +58,9 @@ class Session {
                 std::span<std::byte* const> at);
   void note_time(const Node& node, PreparedNode& prepared,
                  std::chrono::steady_clock::time_point start);
-  void finish_moves(std::span<const Tensor> tensors);
+  void start_movement(const Node& node, const Tensor& in, const Tensor& out);
+  // Waits for the movements that write what is read, or that read or write what is written.
+  void finish_moves(std::span<const Place> read, std::span<const Place> written);
 
   Program program_;
   std::unique_ptr<Memory> arena_;

@@ -1,26 +1,40 @@
 #include "comm/local/local_comm.h"
 
-#include <fmt/core.h>
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <condition_variable>
-#include <cstring>
 #include <exception>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <thread>
 #include <utility>
 
 #include "base/error.h"
+#include "base/hash.h"
+#include "comm/messages.h"
 
 namespace autarky {
 
 using Bytes = std::vector<std::byte>;
 
-// What the members of a group have handed in for one operation.
+// What the members of a group have handed in for one operation, by position.
 struct Exchange {
-  std::vector<Bytes> inputs;
-  int handed_in = 0, taken = 0;
+  std::vector<std::optional<Bytes>> inputs;
+  int taken = 0;
+
+  bool whole() const {
+    return std::all_of(inputs.begin(), inputs.end(), [](const auto& in) { return bool(in); });
+  }
+};
+
+// What a rank waits for: who hands in, and how many take it.
+struct Awaited {
+  std::string key;
+  std::vector<int> from;
+  int readers = 1;
+  std::string description;
 };
 
 class LocalWorld {
@@ -36,32 +50,26 @@ class LocalWorld {
     Exchange& e = exchanges_[key];
     e.inputs.resize(members);
     e.inputs[position] = std::move(copy);
-    ++e.handed_in;
     changed_.notify_all();
   }
 
-  // Waits for `needed` inputs, lets `use` read them outside the lock, and drops the exchange after
-  // its last reader.
+  // Waits for all inputs, lets `use` read them outside the lock, and drops the exchange after its
+  // last reader.
   template <class Use>
-  void take(const std::string& key, int needed, int readers, const std::string& description,
-            Use&& use) {
+  void take(const Awaited& what, Use&& use) {
     std::unique_lock lock(mutex_);
     const auto ready = [&] {
-      const auto it = exchanges_.find(key);
-      return !failure_.empty() || (it != exchanges_.end() && it->second.handed_in == needed);
+      const auto it = exchanges_.find(what.key);
+      return !failure_.empty() || (it != exchanges_.end() && it->second.whole());
     };
-    if (!changed_.wait_for(lock, deadline_, ready)) {
-      const auto it = exchanges_.find(key);
-      throw Error(fmt::format("{} did not complete within {} ms; {} of {} ranks took part",
-                              description, deadline_.count(),
-                              it == exchanges_.end() ? 0 : it->second.handed_in, needed));
-    }
-    if (!failure_.empty()) throw Error(fmt::format("{} was given up: {}", description, failure_));
-    const Exchange& e = exchanges_.at(key);
+    if (!changed_.wait_for(lock, deadline_, ready)) throw Error(missed(what));
+    if (!failure_.empty())
+      throw Error(fmt::format("{} was given up: {}", what.description, failure_));
+    const Exchange& e = exchanges_.at(what.key);
     lock.unlock();
     use(e.inputs);
     lock.lock();
-    if (++exchanges_.at(key).taken == readers) exchanges_.erase(key);
+    if (++exchanges_.at(what.key).taken == what.readers) exchanges_.erase(what.key);
   }
 
   void fail(const std::string& why) {
@@ -71,6 +79,14 @@ class LocalWorld {
   }
 
  private:
+  std::string missed(const Awaited& what) const {
+    std::vector<int> missing;
+    const auto it = exchanges_.find(what.key);
+    for (std::size_t i = 0; i < what.from.size(); ++i)
+      if (it == exchanges_.end() || !it->second.inputs[i]) missing.push_back(what.from[i]);
+    return missed_deadline(what.description, deadline_, what.from.size(), missing);
+  }
+
   int ranks_;
   std::chrono::milliseconds deadline_;
   std::mutex mutex_;
@@ -81,14 +97,22 @@ class LocalWorld {
 
 namespace {
 
+using Inputs = std::vector<std::optional<Bytes>>;
+
+// Also proves that the source stayed as it was, which other communicators build on.
 class Waiting : public CommHandle {
  public:
-  explicit Waiting(std::function<void()> finish) : finish_(std::move(finish)) {}
+  Waiting(std::span<const std::byte> source, std::function<void()> finish)
+      : source_(source), hash_(xxh3(source)), finish_(std::move(finish)) {}
   void wait() override {
-    if (finish_) std::exchange(finish_, nullptr)();
+    if (!finish_) return;
+    AUTARKY_CHECK(xxh3(source_) == hash_, "a source changed before its operation was waited for");
+    std::exchange(finish_, nullptr)();
   }
 
  private:
+  std::span<const std::byte> source_;
+  std::uint64_t hash_;
   std::function<void()> finish_;
 };
 
@@ -97,45 +121,50 @@ class LocalComm : public Comm {
   LocalComm(LocalWorld& world, int rank) : world_(world), rank_(rank) {}
   int rank() const override { return rank_; }
   int size() const override { return world_.ranks(); }
+  int ranks_on_node() const override { return size(); }
+  int node_rank() const override { return rank_; }
 
   std::unique_ptr<CommHandle> all_reduce(std::span<const int> group, DType dtype, Reduction how,
                                          std::span<const std::byte> in, std::span<std::byte> out,
                                          const CommTag& tag) override {
-    return collective(group, in, tag, [=](const std::vector<Bytes>& inputs, std::size_t) {
-      const Bytes whole = tree(inputs, dtype, how, 0, inputs.size());
-      std::memcpy(out.data(), whole.data(), whole.size());
+    return collective(group, in, tag, [=](const Inputs& inputs, std::size_t) {
+      std::vector<const std::byte*> parts;
+      for (const auto& input : inputs) parts.push_back(input->data());
+      reduce_tree(dtype, how, parts, out);
     });
   }
 
   std::unique_ptr<CommHandle> all_gather(std::span<const int> group, std::span<const std::byte> in,
                                          std::span<std::byte> out, const CommTag& tag) override {
-    return collective(group, in, tag, [=](const std::vector<Bytes>& inputs, std::size_t) {
+    return collective(group, in, tag, [=](const Inputs& inputs, std::size_t) {
       for (std::size_t i = 0; i < inputs.size(); ++i)
-        std::memcpy(out.data() + i * inputs[i].size(), inputs[i].data(), inputs[i].size());
+        copy(*inputs[i], out.subspan(i * in.size(), in.size()));
     });
   }
 
   std::unique_ptr<CommHandle> all_to_all(std::span<const int> group, std::span<const std::byte> in,
                                          std::span<std::byte> out, const CommTag& tag) override {
-    return collective(group, in, tag, [=](const std::vector<Bytes>& inputs, std::size_t position) {
-      const std::size_t piece = out.size() / inputs.size();
+    return collective(group, in, tag, [=](const Inputs& inputs, std::size_t position) {
+      const std::size_t piece = in.size() / inputs.size();
       for (std::size_t i = 0; i < inputs.size(); ++i)
-        std::memcpy(out.data() + i * piece, inputs[i].data() + position * piece, piece);
+        copy(std::span(*inputs[i]).subspan(position * piece, piece), out.subspan(i * piece, piece));
     });
   }
 
-  void send(int to, std::span<const std::byte> in, const CommTag&) override {
+  std::unique_ptr<CommHandle> send(int to, std::span<const std::byte> in, const CommTag&) override {
     world_.hand_in(pair_key(rank_, to, sent_[to]++), 1, 0, in);
+    return std::make_unique<Waiting>(in, [] {});
   }
 
   std::unique_ptr<CommHandle> receive(int from, std::span<std::byte> out,
                                       const CommTag& tag) override {
     const auto sequence = received_[from]++;
-    const auto key = pair_key(from, rank_, sequence);
-    const auto text = describe(tag, sequence, out.size());
-    return std::make_unique<Waiting>([this, key, text, out] {
-      world_.take(key, 1, 1, text, [&](const std::vector<Bytes>& in) {
-        std::memcpy(out.data(), in[0].data(), out.size());
+    const Awaited what{
+        pair_key(from, rank_, sequence), {from}, 1, describe(rank_, tag, sequence, out.size())};
+    return std::make_unique<Waiting>(std::span<const std::byte>(), [this, what, out] {
+      world_.take(what, [&](const Inputs& in) {
+        check_bytes(what, in, out.size());
+        copy(*in[0], out);
       });
     });
   }
@@ -148,36 +177,33 @@ class LocalComm : public Comm {
   static std::string pair_key(int from, int to, std::uint64_t sequence) {
     return fmt::format("{}>{}#{}", from, to, sequence);
   }
-
-  std::string describe(const CommTag& tag, std::uint64_t sequence, std::size_t bytes) const {
-    return fmt::format("rank {}: {} number {} of {} bytes ({})", rank_, tag.operation, sequence,
-                       bytes, tag.source);
+  static void copy(std::span<const std::byte> from, std::span<std::byte> to) {
+    std::copy(from.begin(), from.end(), to.begin());
   }
 
-  // ((0 1) (2 3)) ...: the order of sums that DESIGN.md promises.
-  static Bytes tree(const std::vector<Bytes>& inputs, DType dtype, Reduction how, std::size_t from,
-                    std::size_t to) {
-    if (to - from == 1) return inputs[from];
-    const std::size_t middle = from + (to - from + 1) / 2;
-    Bytes left = tree(inputs, dtype, how, from, middle);
-    reduce_into(dtype, how, left, tree(inputs, dtype, how, middle, to));
-    return left;
+  static void check_bytes(const Awaited& what, const Inputs& inputs, std::size_t bytes) {
+    for (std::size_t i = 0; i < inputs.size(); ++i)
+      if (inputs[i]->size() != bytes)
+        throw Error(other_bytes(what.description, what.from[i], inputs[i]->size()));
   }
 
   template <class Finish>
   std::unique_ptr<CommHandle> collective(std::span<const int> group, std::span<const std::byte> in,
                                          const CommTag& tag, Finish finish) {
-    std::string key;
-    for (int r : group) key += fmt::format("{},", r);
-    const auto sequence = sequence_[key]++;
-    key += fmt::format("#{}", sequence);
+    Awaited what{fmt::format("{}#", fmt::join(group, ",")),
+                 {group.begin(), group.end()},
+                 int(group.size()),
+                 ""};
+    const auto sequence = sequence_[what.key]++;
+    what.key += std::to_string(sequence);
+    what.description = describe(rank_, tag, sequence, in.size());
     const auto position = std::size_t(std::find(group.begin(), group.end(), rank_) - group.begin());
-    const int members = int(group.size());
-    world_.hand_in(key, group.size(), position, in);
-    const auto text = describe(tag, sequence, in.size());
-    return std::make_unique<Waiting>([this, key, members, position, text, finish] {
-      world_.take(key, members, members, text,
-                  [&](const std::vector<Bytes>& inputs) { finish(inputs, position); });
+    world_.hand_in(what.key, group.size(), position, in);
+    return std::make_unique<Waiting>(in, [this, what, position, finish, bytes = in.size()] {
+      world_.take(what, [&](const Inputs& inputs) {
+        check_bytes(what, inputs, bytes);
+        finish(inputs, position);
+      });
     });
   }
 

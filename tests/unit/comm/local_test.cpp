@@ -73,7 +73,7 @@ TEST(LocalComm, MessagesBetweenTwoRanksKeepTheirOrder) {
     for (std::int32_t i = 0; i < 5; ++i) {
       std::int32_t value = i;
       const auto bytes = std::as_writable_bytes(std::span(&value, 1));
-      if (comm.rank() == 0) comm.send(1, bytes, kTag);
+      if (comm.rank() == 0) comm.send(1, bytes, kTag)->wait();
       else comm.receive(0, bytes, kTag)->wait();
       EXPECT_EQ(value, i);
     }
@@ -98,8 +98,40 @@ TEST(LocalComm, AMissedDeadlineSaysWhoWaitedForWhat) {
     message = error.what();
   }
   for (const char* part : {"rank 0", "all_reduce tp", "number 0", "16 bytes", "decoder.cpp:57",
-                           "30 ms", "1 of 2 ranks"})
+                           "30 ms", "1 of 2 ranks", "missing: rank 1"})
     EXPECT_NE(message.find(part), std::string::npos) << part << ": " << message;
+}
+
+TEST(LocalComm, DifferentNumbersOfBytesAreAnError) {
+  std::string message;
+  try {
+    run_local_ranks(2, [](Comm& comm) {
+      const std::vector<float> in(std::size_t(1 + comm.rank()));
+      std::vector<float> out(in.size());
+      comm.all_reduce(everyone(comm), DType::f32, Reduction::sum, std::as_bytes(std::span(in)),
+                      std::as_writable_bytes(std::span(out)), kTag)
+          ->wait();
+    });
+  } catch (const Error& error) {
+    message = error.what();
+  }
+  for (const char* part : {"all_reduce tp", "4 bytes", "8 bytes", "decoder.cpp:57"})
+    EXPECT_NE(message.find(part), std::string::npos) << part << ": " << message;
+}
+
+TEST(LocalCommDeathTest, ASourceThatChangesBeforeTheWaitIsFound) {
+  testing::FLAGS_gtest_death_test_style = "threadsafe";
+  const auto change = [] {
+    const auto comm = single_rank();
+    const std::vector<int> group{0};
+    float x = 1, y = 0;
+    const auto handle =
+        comm->all_reduce(group, DType::f32, Reduction::sum, std::as_bytes(std::span(&x, 1)),
+                         std::as_writable_bytes(std::span(&y, 1)), kTag);
+    x = 2;
+    handle->wait();
+  };
+  EXPECT_DEATH(change(), "a source changed before");
 }
 
 TEST(LocalComm, ARankThatGivesUpEndsTheOthers) {
