@@ -72,7 +72,7 @@ void GatheredState::gather(const StateItem& item, std::span<float> whole) {
   const CommTag tag{"gathering of " + instance.name(), "checkpoint"};
   if (comm.rank() != owner) {
     if (std::find(from.begin(), from.end(), comm.rank()) != from.end())
-      comm.send(owner, std::as_bytes(values), tag);
+      comm.send(owner, std::as_bytes(values), tag)->wait();
     return;
   }
   part_.resize(values.size());
