@@ -134,6 +134,8 @@ struct ParallelSection {
   bool sequence_parallel = false;
   std::int64_t virtual_pipeline_size = 1;  // chunks of layers on a stage
   std::int64_t lanes = 0;                  // of the gradient's sum; 0: data_parallel_size
+  std::int64_t check_every = 100;          // steps: replicas compared; 0: never
+  std::int64_t deadline = 600;             // seconds that ranks wait for each other
 
   static constexpr auto keys() {
     using S = ParallelSection;
@@ -148,6 +150,8 @@ struct ParallelSection {
         key("sequence_parallel", &S::sequence_parallel),
         key("virtual_pipeline_size", &S::virtual_pipeline_size, kSize),
         key("lanes", &S::lanes, between(0, 1 << 20)),
+        key("check_every", &S::check_every, between(0, 1e12)),
+        key("deadline", &S::deadline, between(1, 1e6)),
     };
   }
   bool operator==(const ParallelSection&) const = default;

@@ -16,6 +16,7 @@
 #include "formats/model_files.h"
 #include "train/gathered_state.h"
 #include "train/lr_schedule.h"
+#include "train/replicas.h"
 #include "train/run_lock.h"
 #include "train/trace.h"
 #include "train/trainer_run.h"
@@ -195,6 +196,8 @@ void Trainer::one_step(Run& run, const TrainHooks& hooks) {
   const StepLimits limits = step_limits(history, recipe_.train);
   const StepResult result = run.engine->step(run.batches, lr, history.updates + 1, limits);
   run.state.tokens += recipe_.tokens_per_step();
+  if (const auto every = recipe_.parallel.check_every; every > 0 && step % every == 0)
+    check_replicas(*run.engine);
   add_step(history, recipe_.train, result);
   const bool enough = history.bad >= recipe_.train.max_bad_steps;
   const auto back = enough ? way_back(run) : std::nullopt;

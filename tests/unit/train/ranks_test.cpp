@@ -15,6 +15,7 @@
 #include "comm/local/local_comm.h"
 #include "formats/megatron_index.h"
 #include "formats/model_files.h"
+#include "train/replicas.h"
 #include "train/trainer.h"
 #include "unit/formats/scratch_folder.h"
 
@@ -212,6 +213,34 @@ TEST_F(Ranks, ARunKeepsItsLanesOnFewerRanks) {
   train("fewer", "dp2", "--parallel.lanes=0 --schedule.kind=constant", true);
   train("constant", "dp4", "--parallel.lanes=0 --schedule.kind=constant");
   expect_same_bits("fewer", "constant");
+}
+
+TEST_F(Ranks, AFlippedBitInAReplicaIsFoundAndItsRankNamed) {
+  EngineOptions o;
+  o.model = read_model_config(folder_ / "llama.json");
+  o.dtype = DType::bf16;
+  o.batch = 1;
+  o.seq = 16;
+  for (const int ranks : {4, 2})
+    for (const int zero : {0, 1}) {
+      o.mesh.size(Axis::dp) = ranks;
+      o.zero_stage = zero;
+      const auto backend = make_cpu_backend();
+      try {
+        run_local_ranks(ranks, [&](Comm& comm) {
+          TrainingEngine engine(o, *backend, comm);
+          engine.initialize(1);
+          check_replicas(engine);
+          if (comm.rank() == 1) engine.parameters()[3].copy.data[5] ^= std::byte{4};
+          check_replicas(engine);
+        });
+        FAIL() << "not found with zero_stage " << zero;
+      } catch (const Error& e) {
+        const std::string named = ranks == 4 ? "rank 1 other than the others"
+                                             : "ranks 0, 1 other than each other";
+        EXPECT_TRUE(contains(e.what(), named)) << e.what();
+      }
+    }
 }
 
 TEST_F(Ranks, ARecipeForOtherRanksIsRefused) {
