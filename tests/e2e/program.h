@@ -3,8 +3,6 @@
 #include <sys/wait.h>
 
 #include <cstdlib>
-#include <fstream>
-#include <iterator>
 #include <nlohmann/json.hpp>
 #include <sstream>
 #include <string>
@@ -19,11 +17,6 @@ struct Outcome {
   int code = -1;  // the exit code; -1: ended by a signal
   std::string out, err;
 };
-
-inline std::string content_of(const fs::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), {}};
-}
 
 // Runs `autarky ARGUMENTS` (words of a shell) in `folder`, with `environment` ("A=b ") before it
 // and the file `input` as standard input.

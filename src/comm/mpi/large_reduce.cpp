@@ -1,0 +1,118 @@
+#include <algorithm>
+
+#include "comm/mpi/operations.h"
+
+namespace autarky::mpi {
+namespace {
+
+constexpr std::size_t kSegment = Stream::kSegment;
+constexpr std::size_t kStaged = 4;  // segments of a partner that wait to be summed
+
+// Piece i of n, cut between elements.
+template <class Byte>
+std::span<Byte> piece_of(std::span<Byte> whole, std::size_t element, std::size_t i, std::size_t n) {
+  const std::size_t count = whole.size() / element;
+  const std::size_t from = count * i / n * element, to = count * (i + 1) / n * element;
+  return whole.subspan(from, to - from);
+}
+
+class LargeReduce : public Operation {
+ public:
+  LargeReduce(std::string description, const Header& header, const Tags& tags,
+              std::vector<Partner> partners, const Reduced& r, std::size_t element)
+      : Operation(std::move(description), header, tags, std::move(partners), true),
+        reduced_(r),
+        mine_in_(piece_of(r.in, element, r.position, members())),
+        mine_(piece_of(r.out, element, r.position, members())) {}
+
+ protected:
+  bool move(Wire& wire) override {
+    if (lanes_.empty()) make_lanes();
+    if (summed_ < segments() && arrived()) sum_segment();
+    bool complete = summed_ == segments();
+    for (std::size_t i = 0; i < lanes_.size(); ++i) {
+      Lane& lane = lanes_[i];
+      permit(lane, opened(i));
+      for (Stream* s : {&lane.input_out, &lane.input_in, &lane.sum_out, &lane.sum_in}) {
+        s->pump(wire);
+        complete &= s->complete();
+      }
+    }
+    return complete;
+  }
+
+ private:
+  // What goes between this rank and a partner.
+  struct Lane {
+    Lane(LargeReduce& r, std::size_t index, const Partner& p)
+        : input_out(Stream::Way::send, p.rank, r.tags().data, p.source.size(),
+                    [from = const_cast<std::byte*>(p.source.data())](std::size_t k) {
+                      return from + k * kSegment;
+                    }),
+          input_in(Stream::Way::receive, p.rank, r.tags().data, r.mine_.size(),
+                   [&r, index](std::size_t k) { return r.staged(index, k); }),
+          sum_out(Stream::Way::send, p.rank, r.tags().results, r.mine_.size(),
+                  [&r](std::size_t k) { return r.mine_.data() + k * kSegment; }),
+          sum_in(Stream::Way::receive, p.rank, r.tags().results, p.target.size(),
+                 [to = p.target.data()](std::size_t k) { return to + k * kSegment; }) {}
+    Stream input_out, input_in, sum_out, sum_in;
+  };
+
+  void make_lanes() {
+    const std::size_t rows = std::min(kStaged, segments());
+    staging_ = std::make_unique_for_overwrite<std::byte[]>(rows * partners().size() * kSegment);
+    for (std::size_t i = 0; i < partners().size(); ++i)
+      lanes_.emplace_back(*this, i, partners()[i]);
+  }
+
+  // Where result and source are the same memory, a sum may overwrite only what has been sent.
+  void permit(Lane& lane, bool opened) {
+    lane.input_out.permit_all();
+    if (opened) lane.input_in.permit(summed_ + kStaged);
+    lane.sum_out.permit(summed_);
+    const bool in_place = reduced_.in.data() == reduced_.out.data();
+    if (opened) lane.sum_in.permit(in_place ? lane.input_out.done() : lane.sum_in.segments());
+  }
+
+  std::size_t segments() const { return (mine_.size() + kSegment - 1) / kSegment; }
+  std::byte* staged(std::size_t partner, std::size_t k) {
+    return staging_.get() + (k % kStaged * partners().size() + partner) * kSegment;
+  }
+  bool arrived() const {
+    return std::all_of(lanes_.begin(), lanes_.end(),
+                       [&](const Lane& lane) { return lane.input_in.done() > summed_; });
+  }
+
+  void sum_segment() {
+    const std::size_t start = summed_ * kSegment, bytes = std::min(kSegment, mine_.size() - start);
+    std::vector<const std::byte*> inputs;
+    for (std::size_t i = 0; i < partners().size(); ++i) inputs.push_back(staged(i, summed_));
+    inputs.insert(inputs.begin() + std::ptrdiff_t(reduced_.position), mine_in_.data() + start);
+    reduce_tree(reduced_.dtype, reduced_.how, inputs, mine_.subspan(start, bytes));
+    ++summed_;
+  }
+
+  Reduced reduced_;
+  std::span<const std::byte> mine_in_;  // the piece that this rank sums: its own input,
+  std::span<std::byte> mine_;           // and the sum
+  std::unique_ptr<std::byte[]> staging_;
+  std::deque<Lane> lanes_;  // by partner
+  std::size_t summed_ = 0;  // segments
+};
+
+}  // namespace
+
+std::unique_ptr<Operation> make_large_reduce(std::string description, const Header& header,
+                                             const Tags& tags, std::span<const int> group,
+                                             const Reduced& r) {
+  const auto element = std::size_t(byte_size(r.dtype));
+  std::vector<Partner> partners;
+  for (std::size_t i = 0; i < group.size(); ++i)
+    if (i != r.position)
+      partners.push_back({group[i], piece_of(r.in, element, i, group.size()),
+                          piece_of(r.out, element, i, group.size())});
+  return std::make_unique<LargeReduce>(std::move(description), header, tags, std::move(partners), r,
+                                       element);
+}
+
+}  // namespace autarky::mpi
