@@ -1,14 +1,19 @@
 #include "base/process.h"
 
 #include <fmt/core.h>
+#include <sched.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
+#include <cstdlib>
 #include <fstream>
 #include <limits>
 #include <string>
+#include <thread>
 
+#include "base/file.h"
 #include "base/words.h"
 
 namespace autarky {
@@ -29,27 +34,47 @@ std::int64_t limit_in(const std::string& path) {
   return file >> bytes && bytes > 0 ? bytes : std::numeric_limits<std::int64_t>::max();
 }
 
-// The least limit of a group, as "/a/b", and of all above it.
-std::int64_t group_limit(const std::string& root, std::string_view group, std::string_view file) {
-  std::int64_t limit = std::numeric_limits<std::int64_t>::max();
-  while (true) {
-    limit = std::min(limit, limit_in(fmt::format("{}{}/{}", root, group, file)));
-    if (group.empty()) return limit;
-    group = group.substr(0, group.rfind('/') == group.npos ? 0 : group.rfind('/'));
-  }
+// The least that `limit` says of the folders of a group, as "/a/b", and of all above it.
+template <class Limit>
+auto least_of_group(const std::string& root, std::string_view group, Limit&& limit) {
+  auto least = limit(root);
+  for (; !group.empty(); group = group.substr(0, group.rfind('/')))
+    least = std::min(least, limit(root + std::string(group)));
+  return least;
 }
 
-// Of a line of /proc/self/cgroup: "0::/a/b" (v2) or "4:cpu,memory:/a/b" (v1).
-std::int64_t limit_of_line(std::string_view line) {
-  const auto first = line.find(':'), second = line.find(':', first + 1);
-  if (first == line.npos || second == line.npos) return std::numeric_limits<std::int64_t>::max();
-  const auto controllers = line.substr(first + 1, second - first - 1);
-  const auto group = line.substr(second + 1);
-  if (controllers.empty()) return group_limit("/sys/fs/cgroup", group, "memory.max");
-  for (const auto& name : split(controllers, ','))
-    if (name == "memory")
-      return group_limit("/sys/fs/cgroup/memory", group, "memory.limit_in_bytes");
-  return std::numeric_limits<std::int64_t>::max();
+// The least limit of this process' groups, as lines of /proc/self/cgroup name them: "0::/a/b" (v2)
+// or "4:cpu,memory:/a/b" (v1). Containers often see their own group at the root.
+template <class Limit>
+auto least_limit(std::string_view controller, const std::string& file_v2,
+                 const std::string& file_v1, Limit&& limit) {
+  const std::string v2 = "/sys/fs/cgroup", v1 = fmt::format("{}/{}", v2, controller);
+  const auto of_v2 = [&](const std::string& folder) { return limit(folder + "/" + file_v2); };
+  const auto of_v1 = [&](const std::string& folder) { return limit(folder + "/" + file_v1); };
+  auto least = std::min(of_v2(v2), of_v1(v1));
+  std::ifstream groups("/proc/self/cgroup");
+  for (std::string line; std::getline(groups, line);) {
+    const auto first = line.find(':'), second = line.find(':', first + 1);
+    if (second == line.npos || line.find('/', second) != second + 1) continue;
+    const auto names = line.substr(first + 1, second - first - 1), path = line.substr(second + 1);
+    const std::string_view group = path == "/" ? "" : path;
+    const auto controllers = split(names, ',');
+    if (names.empty()) least = std::min(least, least_of_group(v2, group, of_v2));
+    else if (std::find(controllers.begin(), controllers.end(), controller) != controllers.end())
+      least = std::min(least, least_of_group(v1, group, of_v1));
+  }
+  return least;
+}
+
+// Of cpu.max, "200000 100000" or "max 100000", and of cpu.cfs_quota_us, with the period beside it.
+double cores_in(const std::string& path) {
+  const double unlimited = std::numeric_limits<double>::max();
+  std::ifstream file(path);
+  double quota = 0, period = 0;
+  if (!(file >> quota) || quota <= 0) return unlimited;
+  if (!(file >> period))
+    std::ifstream(fs::path(path).parent_path() / "cpu.cfs_period_us") >> period;
+  return period > 0 ? quota / period : unlimited;
 }
 
 }  // namespace
@@ -63,12 +88,25 @@ std::int64_t resident_bytes() {
 }
 
 std::int64_t memory_limit_bytes() {
-  std::int64_t limit = std::int64_t(sysconf(_SC_PHYS_PAGES)) * sysconf(_SC_PAGESIZE);
-  limit = std::min(limit, limit_in("/sys/fs/cgroup/memory.max"));
-  limit = std::min(limit, limit_in("/sys/fs/cgroup/memory/memory.limit_in_bytes"));
-  std::ifstream groups("/proc/self/cgroup");
-  for (std::string line; std::getline(groups, line);) limit = std::min(limit, limit_of_line(line));
-  return limit;
+  const std::int64_t memory = std::int64_t(sysconf(_SC_PHYS_PAGES)) * sysconf(_SC_PAGESIZE);
+  return std::min(memory, least_limit("memory", "memory.max", "memory.limit_in_bytes", limit_in));
+}
+
+int usable_cores() {
+  cpu_set_t allowed;
+  int cores = int(std::max(1u, std::thread::hardware_concurrency()));
+  if (::sched_getaffinity(0, sizeof allowed, &allowed) == 0) cores = CPU_COUNT(&allowed);
+  const double share = least_limit("cpu", "cpu.max", "cpu.cfs_quota_us", cores_in);
+  return std::max(1, int(std::min(double(cores), std::ceil(share))));
+}
+
+std::string find_program(const std::string& name) {
+  const char* path = std::getenv("PATH");
+  for (const auto& folder : split(path ? path : "", ':'))
+    if (const auto file = folder + "/" + name;
+        !folder.empty() && ::access(file.c_str(), X_OK) == 0 && fs::is_regular_file(file))
+      return file;
+  return "";
 }
 
 }  // namespace autarky

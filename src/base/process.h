@@ -1,6 +1,7 @@
-// Memory of this process and its limits.
+// Memory and processors of this process and their limits.
 #pragma once
 #include <cstdint>
+#include <string>
 
 namespace autarky {
 
@@ -10,5 +11,10 @@ std::int64_t resident_bytes();
 // What this process may use: the smaller of the machine's memory and the cgroup's limit (v1 and
 // v2).
 std::int64_t memory_limit_bytes();
+// Processors that this process may use at once: those it may run on, at most the cgroup's share of
+// their time (v1 and v2), at least 1.
+int usable_cores();
+// The path of a program that the shell would find; "" if there is none.
+std::string find_program(const std::string& name);
 
 }  // namespace autarky

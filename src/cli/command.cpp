@@ -112,6 +112,14 @@ std::vector<std::string> Command::take_overrides() {
   return overrides;
 }
 
+std::vector<std::string> Command::take_after_dashes() {
+  const auto dashes = std::find(arguments_.begin(), arguments_.end(), "--");
+  if (dashes == arguments_.end()) return {};
+  std::vector<std::string> after(dashes + 1, arguments_.end());
+  arguments_.erase(dashes, arguments_.end());
+  return after;
+}
+
 bool Command::given(std::string_view name) const { return options_->count(std::string(name)) > 0; }
 
 bool Command::parse() {

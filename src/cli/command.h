@@ -25,6 +25,11 @@ struct Verb {
 
 enum class Need { optional, required };
 
+// Thrown by a verb that has said all there is to say: the program ends with this code.
+struct ExitCode {
+  int code = 0;
+};
+
 class Command {
  public:
   Command(const Verb& verb, std::vector<std::string> arguments);
@@ -41,12 +46,15 @@ class Command {
                 std::string_view help);
   // Takes "--section.key=value" arguments off, before parse(): overrides of a recipe.
   std::vector<std::string> take_overrides();
+  // Takes what follows "--" off the arguments, before parse(): another program's command line.
+  std::vector<std::string> take_after_dashes();
   // Reads the arguments into what was added. InputError for those that do not fit.
   // False: help was asked for and printed.
   [[nodiscard]] bool parse();
 
   bool given(std::string_view name) const;  // after parse(): whether the option was there
   bool json() const { return json_; }       // one object on standard output instead of words
+  int threads() const { return threads_; }  // as given; 0: not
 
  private:
   void check_extras() const;

@@ -1,11 +1,8 @@
 // autarky doctor: what this machine can do, what is missing and how to get it.
 #include <fmt/format.h>
-#include <sched.h>
 #include <unistd.h>
 
-#include <cstdlib>
 #include <nlohmann/json.hpp>
-#include <thread>
 
 #include "backend/cpu/cpu_backend.h"
 #include "backend/cpu/cpu_info.h"
@@ -32,27 +29,12 @@ struct Machine {
   cpu::Peaks peaks;
 };
 
-// Processors that this process may use.
-int core_count() {
-  cpu_set_t allowed;
-  if (::sched_getaffinity(0, sizeof allowed, &allowed) == 0) return CPU_COUNT(&allowed);
-  return int(std::max(1u, std::thread::hardware_concurrency()));
-}
-
-std::string find_program(const std::string& name) {
-  const char* path = std::getenv("PATH");
-  for (const auto& folder : split(path ? path : "", ':'))
-    if (const auto file = folder + "/" + name; !folder.empty() && ::access(file.c_str(), X_OK) == 0)
-      return file;
-  return "";
-}
-
 Machine look() {
   Machine machine;
   machine.processor = processor_name();
   machine.isa = cpu::isa_name();
   machine.mpirun = find_program("mpirun");
-  machine.cores = core_count();
+  machine.cores = usable_cores();
   machine.memory = std::int64_t(::sysconf(_SC_PHYS_PAGES)) * ::sysconf(_SC_PAGESIZE);
   machine.usable_memory = memory_limit_bytes();
   std::error_code error;

@@ -13,6 +13,7 @@
 #include "base/words.h"
 #include "cli/command.h"
 #include "cli/output.h"
+#include "cli/rank.h"
 #include "cli/verbs.h"
 
 namespace autarky::cli {
@@ -33,6 +34,9 @@ constexpr Verb kVerbs[] = {
      run_data_inspect},
     {"train", "Train a model as a recipe says",
      "autarky train recipes/quickstart.yaml --train.steps=60", run_train},
+    {"launch", "Run a verb as several ranks, on this machine or on several",
+     "autarky launch -n 2 -- train recipes/quickstart.yaml --parallel.data_parallel_size=2",
+     run_launch},
     {"generate", "Go on with a text",
      "autarky generate --model runs/quickstart/checkpoints/latest --prompt 'In Perl, ' "
      "--temperature 0.7 --top-k 40",
@@ -147,15 +151,19 @@ int run(Arguments arguments, std::string& who) {
 }
 
 int fail(const std::string& who, std::string_view what, int code) {
-  const auto line = fmt::format("{}: error: {}\n", who, printable(what, true));
+  let_rank_0_speak();
+  const auto line = fmt::format("{}: {}error: {}\n", who, rank_prefix(), printable(what, true));
   std::fwrite(line.data(), 1, line.size(), stderr);
   return code;
 }
 
 int guarded_run(Arguments arguments) {
   std::string who = "autarky";
+  become_rank();
   try {
     return run(std::move(arguments), who);
+  } catch (const ExitCode& end) {
+    return end.code;
   } catch (const Error& error) {
     return fail(who, error.what(), error.exit_code());
   } catch (const std::bad_alloc&) {

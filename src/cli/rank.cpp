@@ -1,0 +1,49 @@
+#include "cli/rank.h"
+
+#include <fcntl.h>
+#include <fmt/core.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdlib>
+#include <thread>
+
+#include "base/log.h"
+#include "comm/mpi/launched.h"
+
+namespace autarky::cli {
+namespace {
+
+constexpr auto kMoment = std::chrono::seconds(3);
+
+int rank() {
+  const auto l = launched();
+  return l ? l->rank : 0;
+}
+
+}  // namespace
+
+void become_rank() {
+  if (!launched()) return;
+  if (std::getenv("AUTARKY_LAUNCHED")) {
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (::getppid() == 1) ::_exit(1);  // mpirun is gone already
+    ::signal(SIGUSR1, [](int) { ::raise(SIGTERM); });
+  }
+  if (rank() == 0) return;
+  set_quiet(true);
+  if (const int nothing = ::open("/dev/null", O_WRONLY); nothing >= 0) {
+    ::dup2(nothing, STDOUT_FILENO);
+    ::close(nothing);
+  }
+}
+
+void let_rank_0_speak() {
+  if (rank() > 0) std::this_thread::sleep_for(kMoment);
+}
+
+std::string rank_prefix() { return rank() > 0 ? fmt::format("rank {}: ", rank()) : ""; }
+
+}  // namespace autarky::cli

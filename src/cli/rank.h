@@ -1,0 +1,18 @@
+// What is different in a process that is one of several ranks.
+#pragma once
+#include <string>
+
+namespace autarky::cli {
+
+// Before anything else: of several ranks the first alone writes results and notes. Of those that
+// `autarky launch` started, each ends with mpirun and takes SIGUSR1 for SIGTERM (launch/README.md).
+void become_rank();
+
+// Before an error is printed: often all ranks have the same one. Those after the first wait a
+// moment, in which mpirun ends them if the first has ended.
+void let_rank_0_speak();
+
+// "rank 3: "; nothing for a single process and for rank 0.
+std::string rank_prefix();
+
+}  // namespace autarky::cli

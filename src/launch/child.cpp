@@ -1,0 +1,93 @@
+#include "launch/child.h"
+
+#include <fcntl.h>
+#include <fmt/core.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+
+#include "base/error.h"
+
+namespace autarky {
+namespace {
+
+constexpr std::array kSignals = {SIGINT, SIGTERM, SIGHUP};
+constexpr int kNotStarted = 127;
+
+// SIGCHLD and the signals to hand on are waited for, not handled: blocked from before the fork on,
+// so that none is lost.
+class Signals {
+ public:
+  Signals() {
+    sigemptyset(&set_);
+    for (int s : kSignals) sigaddset(&set_, s);
+    sigaddset(&set_, SIGCHLD);
+    ::signal(SIGCHLD, SIG_DFL);  // whoever started this process may have it ignored
+    pthread_sigmask(SIG_BLOCK, &set_, &before_);
+  }
+  ~Signals() { restore(); }
+  void restore() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+  int next() const {
+    int signal = 0;
+    sigwait(&set_, &signal);
+    return signal;
+  }
+
+ private:
+  sigset_t set_, before_;
+};
+
+[[noreturn]] void become(const std::vector<std::string>& command, const Environment& environment,
+                         pid_t parent) {
+  ::prctl(PR_SET_PDEATHSIG, SIGTERM);
+  if (::getppid() != parent) ::_exit(kNotStarted);
+  ::setpgid(0, 0);  // Ctrl-C is for the parent, which hands it on
+  if (const int nothing = ::open("/dev/null", O_RDONLY); nothing >= 0) ::dup2(nothing, 0);
+  for (const auto& [name, value] : environment) ::setenv(name.c_str(), value.c_str(), 1);
+  std::vector<char*> words;
+  for (const auto& word : command) words.push_back(const_cast<char*>(word.c_str()));
+  words.push_back(nullptr);
+  ::execv(words[0], words.data());
+  ::_exit(kNotStarted);
+}
+
+// The code of a child that has ended; -1: it runs.
+int code_of(pid_t child) {
+  int status = 0;
+  if (::waitpid(child, &status, WNOHANG) != child) return -1;
+  return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+}  // namespace
+
+Ended run_child(const std::vector<std::string>& command, const Environment& environment,
+                SignalsAs as) {
+  Signals signals;
+  const pid_t parent = ::getpid(), child = ::fork();
+  if (child < 0) throw Error(fmt::format("cannot start {}: {}", command[0], std::strerror(errno)));
+  if (child == 0) {
+    signals.restore();
+    become(command, environment, parent);
+  }
+  Ended ended;
+  int asked_with = 0, times = 0;
+  while ((ended.code = code_of(child)) < 0) {
+    const int signal = signals.next();
+    if (signal == SIGCHLD) continue;
+    asked_with = signal;
+    const int passed = as == SignalsAs::they_are ? signal : SIGUSR1;
+    ::kill(child, ++times < 3 ? passed : SIGKILL);
+  }
+  ended.asked = asked_with != 0;
+  if (ended.asked && ended.code == 128 + SIGUSR1) ended.code = 128 + asked_with;
+  if (ended.code == kNotStarted) throw Error(fmt::format("cannot start {}", command[0]));
+  return ended;
+}
+
+}  // namespace autarky

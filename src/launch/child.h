@@ -1,0 +1,25 @@
+// A program that runs on behalf of this one, and ends with it.
+#pragma once
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace autarky {
+
+using Environment = std::vector<std::pair<std::string, std::string>>;  // added to this process'
+
+// SIGINT, SIGTERM and SIGHUP reach the child as they are, or all as SIGUSR1: mpirun hands that on
+// to its ranks and goes on, where it would kill them on the others. The third one kills the child.
+enum class SignalsAs { they_are, user_signal };
+
+struct Ended {
+  int code = 0;        // 128 + the signal, where a signal ended it
+  bool asked = false;  // a signal came to this process
+};
+
+// Runs `command` (a path and its arguments), with nothing on its standard input, to its end. If
+// this process is killed, the child gets SIGTERM. Error if it cannot be started.
+Ended run_child(const std::vector<std::string>& command, const Environment& environment,
+                SignalsAs signals);
+
+}  // namespace autarky
