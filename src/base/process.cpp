@@ -57,7 +57,7 @@ auto least_limit(std::string_view controller, const std::string& file_v2,
     const auto first = line.find(':'), second = line.find(':', first + 1);
     if (second == line.npos || line.find('/', second) != second + 1) continue;
     const auto names = line.substr(first + 1, second - first - 1), path = line.substr(second + 1);
-    const std::string_view group = path == "/" ? "" : path;
+    const std::string_view group = path == "/" ? std::string_view() : std::string_view(path);
     const auto controllers = split(names, ',');
     if (names.empty()) least = std::min(least, least_of_group(v2, group, of_v2));
     else if (std::find(controllers.begin(), controllers.end(), controller) != controllers.end())

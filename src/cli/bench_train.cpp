@@ -11,8 +11,8 @@
 #include "cli/command.h"
 #include "cli/model_options.h"
 #include "cli/output.h"
+#include "cli/rank.h"
 #include "cli/verbs.h"
-#include "comm/local/local_comm.h"
 #include "models/presets.h"
 #include "train/bench.h"
 #include "train/calibrate.h"
@@ -169,28 +169,31 @@ void report(const BenchResult& r) {
                                       human_bytes(planned), off_by(planned, memory))}}));
 }
 
+void bench(const Command& command, const Options& o, const EngineOptions& options, Comm& comm) {
+  const auto backend = make_cpu_backend();
+  if (comm.size() != options.mesh.ranks())
+    throw InputError("the parallel sizes need another number of ranks")
+        .found(fmt::format("{}", comm.size()))
+        .wanted(fmt::format("{} ({})", options.mesh.ranks(), options.mesh.to_string()))
+        .hint(fmt::format("autarky launch -n {} -- bench train ...", options.mesh.ranks()));
+  BenchResult r;
+  {
+    WorkProgress progress("steps");
+    r = bench_training(options, int(o.steps), *backend, comm, o.profile,
+                       [&](int done, double) { progress.update(done, o.steps); });
+  }
+  if (command.json()) return print_json(to_json(r, options.model));
+  report(r);
+  if (o.profile) print(profile_table(r, options.dtype, o.steps));
+}
+
 }  // namespace
 
 void run_bench_train(Command& command) {
   Options o;
   if (!parse(command, o)) return;
   const EngineOptions options = engine_options(o);
-  const auto backend = make_cpu_backend();
-  const auto comm = single_rank();
-  if (comm->size() != options.mesh.ranks())
-    throw InputError("the parallel sizes need another number of ranks")
-        .found(fmt::format("{}", comm->size()))
-        .wanted(fmt::format("{} ({})", options.mesh.ranks(), options.mesh.to_string()))
-        .hint(fmt::format("autarky launch -n {} -- bench train ...", options.mesh.ranks()));
-  BenchResult r;
-  {
-    WorkProgress progress("steps");
-    r = bench_training(options, int(o.steps), *backend, *comm, o.profile,
-                       [&](int done, double) { progress.update(done, o.steps); });
-  }
-  if (command.json()) return print_json(to_json(r, options.model));
-  report(r);
-  if (o.profile) print(profile_table(r, options.dtype, o.steps));
+  with_ranks(std::chrono::seconds(600), [&](Comm& comm) { bench(command, o, options, comm); });
 }
 
 }  // namespace autarky::cli

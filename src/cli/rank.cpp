@@ -12,6 +12,7 @@
 
 #include "base/log.h"
 #include "comm/mpi/launched.h"
+#include "comm/mpi/mpi_comm.h"
 
 namespace autarky::cli {
 namespace {
@@ -37,6 +38,16 @@ void become_rank() {
   if (const int nothing = ::open("/dev/null", O_WRONLY); nothing >= 0) {
     ::dup2(nothing, STDOUT_FILENO);
     ::close(nothing);
+  }
+}
+
+void with_ranks(std::chrono::seconds deadline, const std::function<void(Comm&)>& body) {
+  const auto comm = make_comm(deadline);
+  try {
+    body(*comm);
+  } catch (const std::exception& e) {
+    comm->abort(e.what());
+    throw;
   }
 }
 

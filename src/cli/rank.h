@@ -1,12 +1,20 @@
 // What is different in a process that is one of several ranks.
 #pragma once
+#include <chrono>
+#include <functional>
 #include <string>
+
+#include "comm/comm.h"
 
 namespace autarky::cli {
 
 // Before anything else: of several ranks the first alone writes results and notes. Of those that
 // `autarky launch` started, each ends with mpirun and takes SIGUSR1 for SIGTERM (launch/README.md).
 void become_rank();
+
+// Calls `body` with the communicator of this process, and tells the others when it throws. A wait
+// for them ends after `deadline`.
+void with_ranks(std::chrono::seconds deadline, const std::function<void(Comm&)>& body);
 
 // Before an error is printed: often all ranks have the same one. Those after the first wait a
 // moment, in which mpirun ends them if the first has ended.

@@ -12,9 +12,9 @@
 #include "base/words.h"
 #include "cli/command.h"
 #include "cli/output.h"
+#include "cli/rank.h"
 #include "cli/samples.h"
 #include "cli/verbs.h"
-#include "comm/local/local_comm.h"
 #include "train/trainer.h"
 
 namespace autarky::cli {
@@ -101,11 +101,12 @@ void show_summary(const Command& command, const Recipe& recipe, const TrainSumma
        {"report", (fs::path(recipe.logging.run_dir) / "report.html").string()}}));
 }
 
-TrainSummary run_with_progress(Trainer& trainer, const Recipe& recipe) {
+TrainSummary run_with_progress(Trainer& trainer, const Recipe& recipe, bool shown) {
   ProgressLine line;
   const bool terminal = ::isatty(2);
   TrainHooks hooks;
   hooks.stop = [] { return stop_asked.load(); };
+  if (!shown) return trainer.run(hooks);
   hooks.note = [&](const std::string& text) {
     line.clear();
     log_info(text);
@@ -115,6 +116,28 @@ TrainSummary run_with_progress(Trainer& trainer, const Recipe& recipe) {
       line.show(terminal ? progress_line(p, 100) : progress_line(p));
   };
   return trainer.run(hooks);
+}
+
+void train(const Command& command, const Options& o, const Recipe& recipe,
+           const std::optional<Pass>& dumped, Comm& comm) {
+  const auto backend = make_cpu_backend();
+  Trainer trainer(recipe, *backend, comm, o.resume && !dumped && !o.dry_run);
+  if (dumped) return print(trainer.dump(*dumped));
+  if (o.dry_run) return dry_run(command, trainer.plan());
+  handle_signals();
+  for (const auto& note : trainer.plan().model.notes) log_info(note);
+  log_info(fmt::format("{} parameters, {} planned{}, {} a step predicted",
+                       human_count(double(trainer.plan().parameters)),
+                       human_bytes(double(trainer.plan().memory_bytes)),
+                       comm.size() == 1 ? "" : fmt::format(" on each of {} ranks", comm.size()),
+                       human_seconds(trainer.plan().step_s)));
+  const TrainSummary summary = run_with_progress(trainer, recipe, comm.rank() == 0);
+  if (comm.rank() > 0) return;
+  ReportInfo report = trainer.report();
+  if (!summary.interrupted && !recipe.tokenizer.empty())
+    report.samples = write_samples(recipe, *backend);
+  write_report(recipe.logging.run_dir, report);
+  show_summary(command, recipe, summary);
 }
 
 }  // namespace
@@ -134,23 +157,8 @@ void run_train(Command& command) {
   if (!command.parse()) return;
   const auto pass = dumped_pass(o);
   const Recipe recipe = load_recipe(o.recipe, overrides);
-  const auto backend = make_cpu_backend();
-  const auto comm = single_rank();
-  Trainer trainer(recipe, *backend, *comm, o.resume && !pass && !o.dry_run);
-  if (pass) return print(trainer.dump(*pass));
-  if (o.dry_run) return dry_run(command, trainer.plan());
-  handle_signals();
-  for (const auto& note : trainer.plan().model.notes) log_info(note);
-  log_info(fmt::format("{} parameters, {} planned, {} a step predicted",
-                       human_count(double(trainer.plan().parameters)),
-                       human_bytes(double(trainer.plan().memory_bytes)),
-                       human_seconds(trainer.plan().step_s)));
-  const TrainSummary summary = run_with_progress(trainer, recipe);
-  ReportInfo report = trainer.report();
-  if (!summary.interrupted && !recipe.tokenizer.empty())
-    report.samples = write_samples(recipe, *backend);
-  write_report(recipe.logging.run_dir, report);
-  show_summary(command, recipe, summary);
+  with_ranks(std::chrono::seconds(recipe.parallel.deadline),
+             [&](Comm& comm) { train(command, o, recipe, pass, comm); });
 }
 
 }  // namespace autarky::cli

@@ -25,8 +25,7 @@ std::int64_t checksum(const TrainingEngine& engine) {
   std::uint64_t sum = 0;
   const auto add = [&](std::span<const std::byte> bytes) { sum = sum * 31 + xxh3(bytes); };
   for (const auto& p : engine.parameters()) {
-    if (!over_dp(p.copy_type))
-      add({p.copy.data, std::size_t(p.copy.type->bytes())});
+    if (!over_dp(p.copy_type)) add({p.copy.data, std::size_t(p.copy.type->bytes())});
     if (over_dp(p.type)) continue;
     for (const StatePart part : kStateParts) add(std::as_bytes(p.values(part)));
   }

@@ -236,8 +236,8 @@ TEST_F(Ranks, AFlippedBitInAReplicaIsFoundAndItsRankNamed) {
         });
         FAIL() << "not found with zero_stage " << zero;
       } catch (const Error& e) {
-        const std::string named = ranks == 4 ? "rank 1 other than the others"
-                                             : "ranks 0, 1 other than each other";
+        const std::string named =
+            ranks == 4 ? "rank 1 other than the others" : "ranks 0, 1 other than each other";
         EXPECT_TRUE(contains(e.what(), named)) << e.what();
       }
     }
