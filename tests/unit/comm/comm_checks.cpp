@@ -17,8 +17,8 @@ namespace {
 const CommTag kTag = {"check", "comm_checks.cpp"};
 constexpr Random kRandom{11, Purpose::test};
 // Below and above what goes with an opening, in one segment and in several; none divides evenly.
-constexpr std::size_t kCounts[] = {0, 1, 7, 1000, 4099, 300'007};
-constexpr std::size_t kMany = 3'000'017;
+constexpr std::size_t kCounts[] = {0, 1, 7, 1000, 4099, 150'007};
+constexpr std::size_t kMany = 1'200'011;
 
 using Handles = std::vector<std::unique_ptr<CommHandle>>;
 
@@ -44,9 +44,10 @@ std::span<std::byte> bytes(std::vector<T>& v) {
 // What rank `rank` hands in at place i: of very different sizes, so that the order of sums shows.
 template <class T>
 T value(int rank, std::size_t i) {
-  const auto at = std::uint64_t(i) * 64 + std::uint64_t(rank);
-  if constexpr (std::is_integral_v<T>) return T(kRandom.bits(at) % 1'000'000);
-  else return T(float(kRandom.normal(at) * std::exp2(double(kRandom.bits(at + 32) % 24))));
+  const auto bits = kRandom.bits(std::uint64_t(i) * 64 + std::uint64_t(rank));
+  const int fraction = int(bits % (1 << 24)) - (1 << 23), exponent = int((bits >> 32) % 24);
+  if constexpr (std::is_integral_v<T>) return T(fraction);
+  else return T(std::ldexp(float(fraction), -exponent));
 }
 
 template <class T>
