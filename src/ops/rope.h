@@ -15,9 +15,11 @@ struct Rope {
     }
   };
   // x [b s .. d], positions [b s], frequencies [k] (radians per position, k = d/2) -> [b s .. d]
+  // Positions have x's first two dims, whatever they are called: the gradient of keys has [b t].
   static DimRule rule(const Attrs&, Types in) {
     const auto x = last_dim_whole(in[0]);
-    return dim_rule(x + ", b s, [k] -> " + x, 6);
+    if (in[0].dims.size() < 3) throw InputError("rope wants [b s .. d]").found(to_string(in[0]));
+    return dim_rule(x + ", " + x.substr(0, 3) + ", [k] -> " + x, 6);
   }
   static std::vector<std::vector<int>> linear(const Attrs&, std::size_t) { return {{0}}; }
   static std::vector<Grad> grad(const Attrs& a, GradContext& c) {
@@ -50,7 +52,7 @@ struct Rope {
              0,
              {2}},
             {Attrs{1.25, true},
-             {sample({{'b', 2}, {'s', 6}, {'g', 2}, {'d', 20}}), positions, sample({{'k', 10}})},
+             {sample({{'b', 2}, {'t', 6}, {'g', 2}, {'d', 20}}), positions, sample({{'k', 10}})},
              fill,
              0,
              {2}}};
