@@ -85,9 +85,15 @@ Graph reduce_block(const std::vector<ParamPort>& params) {
   g.name = "reduce";
   for (const auto& p : params) {
     if (p.grad.layout == p.state.layout) continue;
-    const Value v = g.add_input("grad." + p.name, PortKind::grad, p.grad);
+    Value v = g.add_input("grad." + p.name, PortKind::grad, p.grad);
+    // Ranks of dp go on with the tree of lanes; what else is partial is so in every lane.
+    Layout lanes = p.grad.layout;
+    lanes.flat = p.state.layout.flat;
+    std::erase_if(lanes.partial, [](const Partial& part) { return part.axis == Axis::dp; });
+    const std::string source = "gradient of " + p.name;
+    v = convert_layout(g, v, lanes, source);
     g.add_output("reduced." + p.name, PortKind::grad,
-                 convert_layout(g, v, p.state.layout, "gradient of " + p.name));
+                 convert_layout(g, v, p.state.layout, source));
   }
   return g;
 }

@@ -105,6 +105,20 @@ TEST(OrderOfSums, DataParallelAndPipelineKeepTheBits) {
   }
 }
 
+// Norms' gradients are partial over tp too; lanes are added before those.
+TEST(OrderOfSums, DataParallelKeepsTheBitsUnderSequenceParallelism) {
+  const ModelConfig config = tiny_config(Family::llama);
+  LayoutRun run{mesh(2, 1, 1), true};
+  run.dtype = DType::f32;
+  const LayoutResult whole = run_layout(config, run);
+  for (int dp : {2, 4}) {
+    run.mesh = mesh(2, dp, 1);
+    const LayoutResult result = run_layout(config, run);
+    EXPECT_EQ(result.loss, whole.loss) << dp;
+    EXPECT_EQ(result.gradients, whole.gradients) << dp;
+  }
+}
+
 // A program that went through its text is the same program: losses and gradients bit for bit.
 TEST(ProgramText, AParsedProgramRunsToTheSameBits) {
   for (const auto& m : {mesh(1, 1, 1), mesh(2, 2, 2)}) {
