@@ -154,8 +154,10 @@ class StepCompiler {
     if (model_.tied()) builder_.rename("head." + model_.tied_head, "embed." + model_.tied_embed);
     if (pipelined()) add_movements();
     zero();
-    for (const Slot& slot : stage_order(o_.schedule, stages_, stage_, o_.microbatches))
-      slot.forward ? forward(slot.microbatch) : backward(slot.microbatch);
+    AUTARKY_CHECK(o_.schedule < PipelineSchedule::interleaved, "not compiled");
+    const Schedule order = make_schedule(o_.schedule, stages_, 1, o_.microbatches);
+    for (const Slot& slot : order.stages[std::size_t(stage_)])
+      slot.kind == SlotKind::forward ? forward(slot.microbatch) : backward(slot.microbatch);
     finish();
     builder_.connect_calls();
   }
