@@ -7,6 +7,8 @@
 #include <set>
 #include <tuple>
 
+#include "passes/schedule_chart.h"
+
 namespace autarky {
 namespace {
 
@@ -131,6 +133,36 @@ TEST(Schedule, NamesAreThoseOfRecipes) {
     EXPECT_EQ(parse_pipeline_schedule(pipeline_schedule_name(kind)), kind);
   EXPECT_EQ(parse_pipeline_schedule("1f1b"), one_f_one_b);
   EXPECT_FALSE(parse_pipeline_schedule("dualpipe").has_value());
+}
+
+// By hand.
+TEST(ScheduleChart, ShowsSlotsInTheirUnitsOfTime) {
+  EXPECT_EQ(print_schedule(make_schedule(zero_bubble, 2, 1, 2)),
+            "zero-bubble: 2 stages, 2 micro-batches, 7 units, 14.3% idle\n"
+            "stage 0  F0 F1 .  B0 W0 B1 W1\n"
+            "stage 1  .  F0 B0 F1 B1 W0 W1\n");
+  EXPECT_EQ(print_schedule(make_schedule(one_f_one_b, 2, 1, 1)),
+            "1f1b: 2 stages, 1 micro-batch, 6 units, 50.0% idle\n"
+            "stage 0  F0 .  .  .  B0 B0\n"
+            "stage 1  .  F0 B0 B0 .  .\n");
+  EXPECT_EQ(print_schedule(make_schedule(interleaved, 2, 2, 1)),
+            "interleaved: 2 stages of 2 chunks, 1 micro-batch, 12 units, 50.0% idle\n"
+            "stage 0  F0.0 .    F0.1 .    .    .    B0.1 B0.1 .    .    B0.0 B0.0\n"
+            "stage 1  .    F0.0 .    F0.1 B0.1 B0.1 .    .    B0.0 B0.0 .    .\n");
+}
+
+TEST(ScheduleChart, DrawsEverySlotOnce) {
+  const std::string svg = draw_schedule(make_schedule(interleaved, 2, 2, 3));
+  EXPECT_TRUE(svg.starts_with("<svg "));
+  EXPECT_TRUE(svg.ends_with("</svg>\n"));
+  const auto count = [&](std::string_view part) {
+    int n = 0;
+    for (auto at = svg.find(part); at != svg.npos; at = svg.find(part, at + 1)) ++n;
+    return n;
+  };
+  EXPECT_EQ(count("<rect "), 2 * 2 * 3 * 2);
+  EXPECT_EQ(count("<title>B2.1</title>"), 2);  // of both stages
+  EXPECT_EQ(count("<g>"), count("</g>"));
 }
 
 }  // namespace
