@@ -31,8 +31,9 @@ void verify_calls(const Program& program);
 // every value and scratch lies in its block's frame, and every frame in the program's.
 void verify_memory(const Program& program);
 
-// The programs of all pipeline stages, in order: every send has its receive, of the same type and
-// micro-batch, and the stages do not wait for each other in a circle.
+// The programs of all pipeline stages, in order: every send has its receive, of the same buffer,
+// micro-batch and type; what one stage sends another arrives in that order; and the stages do not
+// wait for each other in a circle.
 void verify_stages(std::span<const Program> stages);
 
 }  // namespace autarky

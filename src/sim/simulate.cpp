@@ -25,6 +25,9 @@ double movement_seconds(const Node& node, Types in, Types out, const Mesh& mesh,
   return rounds * (chip.link_latency_s + bytes / n / chip.link_bytes_per_s);
 }
 
+// When messages arrive that have been sent and not yet received, by sender and receiver.
+using Mail = std::map<std::pair<std::int64_t, std::int64_t>, std::deque<double>>;
+
 // The state of one stage's queues while its calls are followed.
 class StageClock {
  public:
@@ -40,25 +43,24 @@ class StageClock {
     return end;
   }
 
-  // Runs calls until one needs a message that has not been sent. Mail: arrival times by direction.
-  bool advance(std::deque<double>& from_before, std::deque<double>& from_next,
-               std::deque<double>& to_before, std::deque<double>& to_next) {
+  // Runs calls until one needs a message that has not been sent.
+  bool advance(Mail& mail) {
     bool moved = false;
     for (; next_ < p_.calls.size(); ++next_, moved = true) {
       const Call& call = p_.calls[next_];
       const Graph& graph = p_.blocks[std::size_t(call.block)].graph;
-      if (graph.nodes[0].op->movement == Movement::receive) {
-        auto& mail =
-            std::any_cast<Receive::Attrs>(graph.nodes[0].attrs).step < 0 ? from_before : from_next;
-        if (mail.empty()) return moved;
-        ready_[std::size_t(call.outputs[0])] = mail.front();
-        mail.pop_front();
+      const Node& node = graph.nodes[0];
+      if (node.op->movement == Movement::receive) {
+        auto& arrived = mail[{p_.stage + std::any_cast<Receive::Attrs>(node.attrs).step, p_.stage}];
+        if (arrived.empty()) return moved;
+        ready_[std::size_t(call.outputs[0])] = arrived.front();
+        arrived.pop_front();
         continue;
       }
       run(call, graph);
-      if (graph.nodes[0].op->movement == Movement::send)
-        (std::any_cast<Send::Attrs>(graph.nodes[0].attrs).step < 0 ? to_before : to_next)
-            .push_back(clock_[queue_name({Axis::pp})]);
+      if (node.op->movement == Movement::send)
+        mail[{p_.stage, p_.stage + std::any_cast<Send::Attrs>(node.attrs).step}].push_back(
+            clock_[queue_name({Axis::pp})]);
     }
     return moved;
   }
@@ -141,12 +143,10 @@ Simulation simulate(std::span<const Program> stages, const ChipModel& chip, bool
   for (const auto& p : stages) clocks.emplace_back(p, chip);
   const std::size_t n = stages.size();
   clocks[0].with_timeline = with_timeline;
-  std::vector<std::deque<double>> forward(n + 1), backward(n + 1);  // mail into stage i
+  Mail mail;
   for (bool moved = true; moved;) {
     moved = false;
-    for (std::size_t s = 0; s < n; ++s)
-      moved |= clocks[s].advance(forward[s], backward[s], s > 0 ? backward[s - 1] : backward[n],
-                                 forward[s + 1]);
+    for (auto& clock : clocks) moved |= clock.advance(mail);
   }
   Simulation result;
   for (std::size_t s = 0; s < n; ++s) {
