@@ -20,18 +20,21 @@ struct StepOptions {
   ShardingRules rules = default_rules(false);
   Recompute recompute = Recompute::selective;
   PipelineSchedule schedule = PipelineSchedule::one_f_one_b;
-  int microbatches = 1;  // of one rank and step
-  int lanes = 1;         // of one rank: the gradient's sums, see DESIGN "The order of sums"
-  int zero_stage = 0;    // 0 to 3, see zero.h
-  bool update = true;    // false: stops at the reduced gradients
-  bool borrow = false;   // forward only: weights, caches and constants are another session's
+  int chunks = 1;                 // of layers per stage: the interleaved schedule has more
+  std::vector<int> stage_layers;  // of each part, in the model's order; empty: nearly even
+  int microbatches = 1;           // of one rank and step
+  int lanes = 1;        // of one rank: the gradient's sums, see DESIGN "The order of sums"
+  int zero_stage = 0;   // 0 to 3, see zero.h
+  bool update = true;   // false: stops at the reduced gradients
+  bool borrow = false;  // forward only: weights, caches and constants are another session's
   OptimizerOptions optimizer;
   Pass last_pass = Pass::memory;  // of compile_step: to see what an earlier pass makes
   ScratchBytes scratch = [](const Node&, Types, Types) { return std::int64_t(0); };
 };
 
-// The layers of a stage: [first, second).
-std::pair<int, int> stage_layers(int layers, int stages, int stage);
+// The layers of each part of the pipeline, [first, second): one part per stage and chunk, numbered
+// as in Schedule. InputError where stages, chunks and layers do not fit.
+std::vector<std::pair<int, int>> part_layers(int layers, const StepOptions& options);
 
 // Buffers that a host fills or reads: "tokens.<m>", "targets.<m>", "positions.<m>", "segments.<m>",
 // "loss_weights.<m>" for micro-batch m; "hyper"; constants by their port's name; parameters

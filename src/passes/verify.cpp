@@ -1,6 +1,7 @@
 #include "passes/verify.h"
 
 #include <fmt/core.h>
+#include <fmt/format.h>
 
 #include <set>
 #include <unordered_set>
@@ -78,6 +79,42 @@ void verify_joint(const Graph& g) {
   }
 }
 
+namespace {
+
+// What a block may read that others of its part of the model have kept: "layer.B" of "layer.F",
+// "layer.W" of both.
+std::vector<std::string> keepers_of(const std::string& name) {
+  const auto dot = name.find('.');
+  const std::string part = name.substr(0, dot);
+  std::vector<std::string> keepers = {part + ".F"};
+  if (dot != name.npos && name.substr(dot).starts_with(".W")) keepers.push_back(part + ".B");
+  return keepers;
+}
+
+const Type* kept_type(const Program& p, const std::string& block, const std::string& port) {
+  const int b = p.find_block(block);
+  if (b < 0) return nullptr;
+  const Graph& g = p.blocks[std::size_t(b)].graph;
+  const Port* kept = g.find_output(port);
+  return kept ? &g.type(kept->value) : nullptr;
+}
+
+void verify_kept(const Program& p, const Graph& g, const Port& port) {
+  const auto keepers = keepers_of(g.name);
+  for (const auto& keeper : keepers) {
+    const Type* type = kept_type(p, keeper, port.name);
+    if (!type) continue;
+    if (!(*type == g.type(port.value)))
+      broken(g.name, fmt::format("{} is {}, but {} keeps {}", port.name,
+                                 to_string(g.type(port.value)), keeper, to_string(*type)));
+    return;
+  }
+  broken(g.name,
+         fmt::format("{} is read and {} does not keep it", port.name, fmt::join(keepers, " or ")));
+}
+
+}  // namespace
+
 void verify_cut(const Program& p) {
   for (const auto& block : p.blocks) {
     const Graph& g = block.graph;
@@ -85,18 +122,8 @@ void verify_cut(const Program& p) {
       for (const auto& node : g.nodes)
         if (node.phase == Phase::backward)
           broken(g.name, fmt::format("{} ({}) is of the backward", node.op->name, node.source));
-    const std::string forward = g.name.substr(0, g.name.find(".B")) + ".F";
-    for (const auto& port : g.inputs) {
-      if (port.kind != PortKind::saved) continue;
-      const int f = p.find_block(forward);
-      const Port* kept = f < 0 ? nullptr : p.blocks[std::size_t(f)].graph.find_output(port.name);
-      if (!kept)
-        broken(g.name, fmt::format("{} is read and {} does not keep it", port.name, forward));
-      const Type& type = p.blocks[std::size_t(f)].graph.type(kept->value);
-      if (!(type == g.type(port.value)))
-        broken(g.name, fmt::format("{} is {}, but {} keeps {}", port.name,
-                                   to_string(g.type(port.value)), forward, to_string(type)));
-    }
+    for (const auto& port : g.inputs)
+      if (port.kind == PortKind::saved) verify_kept(p, g, port);
   }
 }
 

@@ -20,12 +20,13 @@ void verify_whole(const Graph& graph);
 // its dims split alike and leaves what its rule says; every movement changes what it says.
 // Partials over pp are left out: the stages that have nothing to add hold zeros.
 void verify_layouts(const Graph& graph, const Mesh& mesh);
-// After recompute: forward blocks have no backward nodes, and keep what the backward reads.
+// After recompute: forward blocks have no backward nodes, and keep what the backward reads; what
+// the weights read is kept by one of the two.
 void verify_cut(const Program& program);
 // After schedule. Call i: its ports have buffers of their types, it waits for earlier calls only.
 void verify_call(const Program& program, std::size_t i);
-// Every call; nothing is read before it is made; what another queue makes is waited for; backward
-// and weight parts of a layer run in rising micro-batch order.
+// Every call; nothing is read before it is made; what is kept is read; what another queue makes is
+// waited for; backward and weights of a layer run in rising micro-batch order.
 void verify_calls(const Program& program);
 // After memory: every buffer lies in its part of the arena, those alive at the same time apart;
 // every value and scratch lies in its block's frame, and every frame in the program's.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include "base/error.h"
 #include "passes/verify.h"
@@ -78,6 +79,7 @@ class CallVerifier {
       verify_order(i);
       for (int b : p_.calls[i].outputs) writer_[memory_[std::size_t(b)]] = i;
     }
+    verify_kept();
   }
 
  private:
@@ -86,12 +88,13 @@ class CallVerifier {
     return kind == BufferKind::activation || kind == BufferKind::saved || kind == BufferKind::grad;
   }
 
-  void verify_reads(std::size_t i) const {
+  void verify_reads(std::size_t i) {
     const Call& call = p_.calls[i];
     for (std::size_t port = 0; port < call.inputs.size(); ++port) {
       const Buffer& buffer = p_.buffers[std::size_t(call.inputs[port])];
       const auto writer = writer_.find(memory_[std::size_t(call.inputs[port])]);
       if (!read_[std::size_t(call.block)][port]) continue;
+      used_.insert(call.inputs[port]);
       if (writer == writer_.end()) {
         if (is_made(buffer.kind))
           broken(p_, i, fmt::format("{} is read before it is made", buffer.name));
@@ -119,11 +122,20 @@ class CallVerifier {
     it->second = call.microbatch;
   }
 
+  // What a forward keeps has its backward, what a backward keeps its weights.
+  void verify_kept() const {
+    for (const auto& [b, call] : writer_)
+      if (const Buffer& buffer = p_.buffers[std::size_t(b)];
+          buffer.kind == BufferKind::saved && !used_.contains(b))
+        broken(p_, call, fmt::format("{} is kept and never read", buffer.name));
+  }
+
   const Program& p_;
   std::vector<std::vector<bool>> read_;  // by block and port
   std::vector<bool> backward_;           // by block
   std::vector<int> memory_;              // by buffer: the one whose memory it has
   std::map<int, std::size_t> writer_;
+  std::set<int> used_;  // buffers that have been read
   std::map<std::pair<std::string, int>, int> last_;
 };
 

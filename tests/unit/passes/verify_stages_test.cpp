@@ -58,5 +58,119 @@ TEST(VerifyStages, DoNotWaitForEachOtherInACircle) {
                   "other in a circle"});
 }
 
+// The same in every schedule.
+class VerifyEverySchedule : public testing::TestWithParam<PipelineSchedule> {
+ protected:
+  std::vector<Program> stages_ = [] {
+    StepOptions o = small_options(1, 1, 2);
+    o.schedule = GetParam();
+    o.chunks = o.schedule == PipelineSchedule::interleaved ? 2 : 1;
+    o.last_pass = Pass::schedule;
+    return small_stages(o, "llama-17m");
+  }();
+
+  static const std::string& name_of(const Program& p, const Call& call) {
+    return p.blocks[std::size_t(call.block)].graph.name;
+  }
+  static std::size_t of(const Program& p, std::string_view name, int layer, int microbatch) {
+    for (std::size_t i = 0; i < p.calls.size(); ++i)
+      if (name_of(p, p.calls[i]).starts_with(name) && p.calls[i].layer == layer &&
+          p.calls[i].microbatch == microbatch)
+        return i;
+    throw Error("the test finds no such call").at(name);
+  }
+  static void erase(Program& p, std::size_t call) {
+    p.calls.erase(p.calls.begin() + std::ptrdiff_t(call));
+    connect(p);  // waits name calls by number
+  }
+  static void move(Program& p, std::size_t from, std::size_t to) {
+    const Call call = p.calls[from];
+    erase(p, from);
+    p.calls.insert(p.calls.begin() + std::ptrdiff_t(to), call);
+    connect(p);
+  }
+};
+
+TEST_P(VerifyEverySchedule, NoMessageMayBeMissing) {
+  EXPECT_NO_THROW(verify_stages(stages_));
+  int messages = 0;
+  for (std::size_t s = 0; s < stages_.size(); ++s)
+    for (std::size_t i = 0; i < stages_[s].calls.size(); ++i) {
+      const std::string name = name_of(stages_[s], stages_[s].calls[i]);
+      if (!name.starts_with("send.") && !name.starts_with("receive.")) continue;
+      ++messages;
+      const Call call = stages_[s].calls[i];
+      erase(stages_[s], i);
+      expect_message([&] { verify_stages(stages_); }, {"the stages do not fit: "});
+      stages_[s].calls.insert(stages_[s].calls.begin() + std::ptrdiff_t(i), call);
+    }
+  const int borders = GetParam() == PipelineSchedule::interleaved ? 3 : 1;
+  EXPECT_EQ(messages, 2 * borders * 4 * 2);  // both ends; 4 micro-batches; both ways
+}
+
+TEST_P(VerifyEverySchedule, StagesDoNotWaitInACircle) {
+  // Here activations of the next chunk come on the same way as gradients.
+  const bool mixed = GetParam() == PipelineSchedule::interleaved;
+  auto stages = stages_;
+  move(stages[0], call_of(stages[0], "receive.dy"), call_of(stages[0], "send.y"));
+  expect_message([&] { verify_stages(stages); },
+                 {"stage 0, call ", mixed ? "(receive.dy): the stages do not fit: it receives dact."
+                                          : "(receive.dy): the stages do not fit: the stages wait "
+                                            "for each other in a circle"});
+}
+
+TEST_P(VerifyEverySchedule, MessagesOfALinkDoNotOvertakeEachOther) {
+  Program& p = stages_[1];
+  std::swap(p.calls[call_of(p, "receive.x", 0)], p.calls[call_of(p, "receive.x", 1)]);
+  expect_message([&] { verify_stages(stages_); }, {"stage 1, call ", "it receives act."});
+}
+
+TEST_P(VerifyEverySchedule, GradientsAreSummedInRisingOrder) {
+  const bool split = GetParam() == PipelineSchedule::zero_bubble;
+  for (const std::string part : {"layer.B", "layer.W"}) {
+    if (part == "layer.W" && !split) continue;
+    Program p = stages_[0];
+    std::swap(p.calls[of(p, part, 0, 1)].microbatch, p.calls[of(p, part, 0, 2)].microbatch);
+    // Micro-batch 2 opens a lane.
+    expect_broken(p, {"(" + part + ".first): the calls are broken: micro-batch 1 comes after 2"});
+  }
+}
+
+TEST_P(VerifyEverySchedule, WhatIsKeptIsRead) {
+  const bool split = GetParam() == PipelineSchedule::zero_bubble;
+  Program p = stages_[1];
+  const int layer = p.calls[call_of(p, "layer.F")].layer;
+  erase(p, of(p, split ? "layer.W" : "layer.B", layer, 3));
+  expect_message([&] { verify(p); }, {"the calls are broken: "});
+}
+
+INSTANTIATE_TEST_SUITE_P(All, VerifyEverySchedule,
+                         testing::Values(PipelineSchedule::gpipe, PipelineSchedule::one_f_one_b,
+                                         PipelineSchedule::interleaved,
+                                         PipelineSchedule::zero_bubble),
+                         [](const auto& test) {
+                           std::string name(pipeline_schedule_name(test.param));
+                           std::erase(name, '-');
+                           return name;
+                         });
+
+TEST(VerifyCalls, WeightsComeAfterTheirBackward) {
+  StepOptions o = small_options(1, 1, 2);
+  o.schedule = PipelineSchedule::zero_bubble;
+  o.last_pass = Pass::schedule;
+  const Program whole = small_stages(o)[0];
+  Program p = whole;
+  const auto b = call_of(p, "layer.B"), w = call_of(p, "layer.W");
+  ASSERT_EQ(p.calls[b].microbatch, p.calls[w].microbatch);
+  std::swap(p.calls[b], p.calls[w]);
+  connect(p);
+  expect_broken(p, {"(layer.W): the calls are broken: layer.", " is read before it is made"});
+
+  p = whole;
+  p.calls.erase(p.calls.begin() + std::ptrdiff_t(w));
+  connect(p);
+  expect_message([&] { verify_calls(p); }, {" is kept and never read"});
+}
+
 }  // namespace
 }  // namespace autarky
