@@ -21,10 +21,6 @@ StepContext::StepContext(const ModelGraphs& graphs, const StepOptions& options, 
       layers(part_layers(model.layers, o)),
       schedule(make_schedule(o.schedule, stages, o.chunks, o.microbatches)),
       builder(model.name + ".step", o.mesh, stage) {
-  if (model.tied() && pipelined())
-    throw InputError("a model with tied embeddings cannot be cut into pipeline stages yet")
-        .at(model.name)
-        .hint("Use pipeline_parallel_size 1");
   border = model.layer.type(model.layer.find_output("y")->value);
   border.layout = border_layout(border, o.rules, o.mesh);
 }

@@ -39,7 +39,9 @@ std::vector<std::pair<int, int>> part_layers(int layers, const StepOptions& opti
 // Buffers that a host fills or reads: "tokens.<m>", "targets.<m>", "positions.<m>", "segments.<m>",
 // "loss_weights.<m>" for micro-batch m; "hyper"; constants by their port's name; parameters
 // "<block>.<port>" with block "embed", "layer.<i>" or "head", and with the prefixes "master.",
-// "grad.", "m.", "v."; "loss.sum" (digits) and "clip" (factor, norm; ops/adamw.h).
+// "grad.", "m.", "v."; "loss.sum" (digits) and "clip" (factor, norm; ops/adamw.h). With tied
+// embeddings the last of several stages has a copy of the table under the table's name, without
+// master and moments: it is sent anew after every update.
 Program compile_step(const ModelGraphs& model, const StepOptions& options, int stage);
 // The programs of all stages, which fit together.
 std::vector<Program> compile_stages(const ModelGraphs& model, const StepOptions& options);

@@ -35,7 +35,9 @@ class FinishCalls {
     if (c_.model.tied()) tie();
     if (c_.o.update) each(&FinishCalls::norm);
     finish();
-    if (c_.o.update) each(&FinishCalls::update);
+    if (!c_.o.update) return;
+    each(&FinishCalls::update);
+    if (c_.model.tied() && c_.pipelined()) return_table();
   }
 
  private:
@@ -63,15 +65,41 @@ class FinishCalls {
     c_.builder.call(block, s);
   }
 
+  // The table's gradient is that of the embedding and then that of the head. The last of several
+  // stages sends its part to the first.
   void tie() {
+    const ParamPort& use = find(c_.head, c_.model.tied_head);
+    const std::string from = reduced_name("head", use.name);
+    if (c_.pipelined()) {
+      if (c_.first_stage() && use.grad.layout.partial.empty())
+        c_.builder.rename(from, grad_name("head", use.name, 0));
+      exchange("tie", from, BufferKind::grad, reduced_type(use), c_.stages - 1, 0);
+    }
+    if (!c_.first_stage()) return;
     const ParamPort& table = find(c_.embed, c_.model.tied_embed);
     c_.builder.call(c_.builder.add_block(tie_block(table.state)),
                     {"embed",
                      -1,
                      -1,
                      0,
-                     {{"grad.to", reduced_name("embed", table.name)},
-                      {"grad.from", reduced_name("head", c_.model.tied_head)}}});
+                     {{"grad.to", reduced_name("embed", table.name)}, {"grad.from", from}}});
+  }
+
+  // The last stage's copy of the updated table.
+  void return_table() {
+    const ParamPort& table = find(c_.embed, c_.model.tied_embed);
+    exchange("table", "embed." + table.name, BufferKind::param, table.param, 0, c_.stages - 1);
+  }
+
+  // A buffer of stage `from` goes to the one of the same name on stage `to`.
+  void exchange(const std::string& what, const std::string& buffer, BufferKind kind,
+                const Type& type, int from, int to) {
+    if (c_.stage != from && c_.stage != to) return;
+    const bool sends = c_.stage == from;
+    c_.builder.buffer(buffer, kind, type);
+    const int block = c_.builder.add_block(movement_block(
+        (sends ? "send." : "receive.") + what, type, sends, (sends ? to : from) - c_.stage));
+    c_.builder.call(block, {"pipe", -1, -1, 0, {{"x", buffer}}});
   }
 
   // The parameters of a scope that are its own: not the second use of a tied one.

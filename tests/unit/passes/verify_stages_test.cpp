@@ -58,7 +58,7 @@ TEST(VerifyStages, DoNotWaitForEachOtherInACircle) {
                   "other in a circle"});
 }
 
-// The same in every schedule.
+// The same in every schedule, with a table of two uses.
 class VerifyEverySchedule : public testing::TestWithParam<PipelineSchedule> {
  protected:
   std::vector<Program> stages_ = [] {
@@ -66,7 +66,7 @@ class VerifyEverySchedule : public testing::TestWithParam<PipelineSchedule> {
     o.schedule = GetParam();
     o.chunks = o.schedule == PipelineSchedule::interleaved ? 2 : 1;
     o.last_pass = Pass::schedule;
-    return small_stages(o, "llama-17m");
+    return small_stages(o, "gpt2-124m");
   }();
 
   static const std::string& name_of(const Program& p, const Call& call) {
@@ -105,7 +105,7 @@ TEST_P(VerifyEverySchedule, NoMessageMayBeMissing) {
       stages_[s].calls.insert(stages_[s].calls.begin() + std::ptrdiff_t(i), call);
     }
   const int borders = GetParam() == PipelineSchedule::interleaved ? 3 : 1;
-  EXPECT_EQ(messages, 2 * borders * 4 * 2);  // both ends; 4 micro-batches; both ways
+  EXPECT_EQ(messages, 2 * (borders * 4 * 2 + 2));  // both ends; 4 micro-batches; the table
 }
 
 TEST_P(VerifyEverySchedule, StagesDoNotWaitInACircle) {
@@ -117,6 +117,12 @@ TEST_P(VerifyEverySchedule, StagesDoNotWaitInACircle) {
                  {"stage 0, call ", mixed ? "(receive.dy): the stages do not fit: it receives dact."
                                           : "(receive.dy): the stages do not fit: the stages wait "
                                             "for each other in a circle"});
+
+  // The last stage wants the updated table before it gives its part of the gradient.
+  stages = stages_;
+  move(stages[1], call_of(stages[1], "receive.table"), call_of(stages[1], "send.tie"));
+  expect_message([&] { verify_stages(stages); },
+                 {"(receive.tie): the stages do not fit: the stages wait for each other"});
 }
 
 TEST_P(VerifyEverySchedule, MessagesOfALinkDoNotOvertakeEachOther) {
