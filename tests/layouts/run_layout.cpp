@@ -1,7 +1,9 @@
 #include "layouts/run_layout.h"
 
 #include <fmt/core.h>
+#include <gtest/gtest.h>
 
+#include <cmath>
 #include <mutex>
 
 #include "backend/reference/reference.h"
@@ -134,10 +136,10 @@ class RankRun {
 
 }  // namespace
 
-ModelConfig tiny_config(Family family) {
+ModelConfig tiny_config(Family family, int layers) {
   ModelConfig c;
   c.family = family;
-  c.layers = 4;
+  c.layers = layers;
   c.hidden = 16;
   c.heads = family == Family::gpt2 ? 2 : 4;
   c.kv_heads = 2;
@@ -169,9 +171,11 @@ LayoutResult run_layout(const ModelConfig& config, const LayoutRun& run) {
   run_local_ranks(run.mesh.ranks(), [&](Comm& comm) {
     StepOptions o;
     o.mesh = run.mesh;
-    o.rules = default_rules(run.sequence_parallel);
+    o.rules = run.rules.value_or(default_rules(run.sequence_parallel));
     o.recompute = run.recompute;
     o.schedule = run.schedule;
+    o.chunks = run.chunks;
+    o.stage_layers = run.stage_layers;
     o.microbatches = microbatches;
     o.lanes = run.lanes / dp;
     o.update = run.update;
@@ -183,12 +187,77 @@ LayoutResult run_layout(const ModelConfig& config, const LayoutRun& run) {
     Session session(std::move(program), *backend, std::move(arena), comm);
     RankRun rank(run, session, comm.rank(), microbatches);
     rank.fill();
-    session.run();
+    std::vector<double> losses;
+    for (int step = 0; step < run.steps; ++step) {
+      session.run();
+      losses.push_back(rank.loss() / double(run.global_batch * (kSeq - 1)));
+    }
     const std::lock_guard lock(mutex);
-    result.loss = rank.loss() / double(run.global_batch * (kSeq - 1));
+    result.loss = losses.back();
+    result.losses = std::move(losses);
     rank.collect(result.gradients);
   });
   return result;
+}
+
+std::string describe(const LayoutRun& run) {
+  std::string text = fmt::format("{} {} recompute {}, {} sequences, {} lanes", run.mesh.to_string(),
+                                 pipeline_schedule_name(run.schedule),
+                                 recompute_name(run.recompute), run.global_batch, run.lanes);
+  if (run.chunks > 1) text += fmt::format(", {} chunks", run.chunks);
+  for (int n : run.stage_layers) text += fmt::format(", {} layers", n);
+  for (const auto& r : run.rules.value_or(default_rules(run.sequence_parallel)))
+    text += fmt::format(", {}:{}", r.dims, axis_name(r.axis));
+  return text;
+}
+
+LayoutRun without_pipeline(const LayoutRun& run) {
+  LayoutRun one = run;
+  one.mesh = {};
+  one.mesh.size(Axis::tp) = run.mesh.size(Axis::tp);
+  one.schedule = PipelineSchedule::one_f_one_b;
+  one.recompute = Recompute::selective;
+  one.chunks = 1;
+  one.stage_layers.clear();
+  return one;
+}
+
+namespace {
+
+double largest_of(const std::vector<double>& values) {
+  double largest = 0;
+  for (double v : values) largest = std::max(largest, std::abs(v));
+  return largest;
+}
+
+}  // namespace
+
+std::string first_difference(const LayoutResult& a, const LayoutResult& b) {
+  for (const auto& [name, values] : a.gradients)
+    if (const auto it = b.gradients.find(name); it == b.gradients.end() || it->second != values)
+      return name;
+  return "";
+}
+
+void expect_same(const LayoutResult& a, const LayoutResult& b, double tolerance) {
+  ASSERT_EQ(a.losses.size(), b.losses.size());
+  for (std::size_t step = 0; step < a.losses.size(); ++step)
+    EXPECT_NEAR(a.losses[step], b.losses[step], tolerance * std::abs(a.losses[step])) << step;
+  double largest_of_all = 0;
+  for (const auto& [name, values] : a.gradients)
+    largest_of_all = std::max(largest_of_all, largest_of(values));
+  ASSERT_EQ(a.gradients.size(), b.gradients.size());
+  for (const auto& [name, whole] : a.gradients) {
+    ASSERT_TRUE(b.gradients.contains(name)) << name;
+    const auto& other = b.gradients.at(name);
+    ASSERT_EQ(whole.size(), other.size()) << name;
+    double difference = 0;
+    for (std::size_t i = 0; i < whole.size(); ++i)
+      difference = std::max(difference, std::abs(whole[i] - other[i]));
+    const double largest = largest_of(whole);
+    EXPECT_GT(largest, 0) << name;
+    EXPECT_LE(difference, tolerance * std::max(largest, 1e-6 * largest_of_all)) << name;
+  }
 }
 
 }  // namespace autarky

@@ -1,8 +1,6 @@
 // The walking skeleton: a tiny model through every pass, on a local mesh, against one rank.
 #include <gtest/gtest.h>
 
-#include <cmath>
-
 #include "base/error.h"
 #include "layouts/run_layout.h"
 #include "sim/simulate.h"
@@ -16,34 +14,6 @@ Mesh mesh(int tp, int dp, int pp) {
   m.size(Axis::dp) = dp;
   m.size(Axis::pp) = pp;
   return m;
-}
-
-double largest_of(const std::vector<double>& values) {
-  double largest = 0;
-  for (double v : values) largest = std::max(largest, std::abs(v));
-  return largest;
-}
-
-// Differences are measured by each tensor's largest gradient. A gradient that is zero in exact
-// arithmetic (a key bias without rope: softmax does not see it) is noise, and is measured by a
-// millionth of the largest of all.
-void expect_same(const LayoutResult& a, const LayoutResult& b, double tolerance) {
-  EXPECT_NEAR(a.loss, b.loss, tolerance * std::abs(a.loss));
-  double largest_of_all = 0;
-  for (const auto& [name, values] : a.gradients)
-    largest_of_all = std::max(largest_of_all, largest_of(values));
-  ASSERT_EQ(a.gradients.size(), b.gradients.size());
-  for (const auto& [name, whole] : a.gradients) {
-    ASSERT_TRUE(b.gradients.contains(name)) << name;
-    const auto& other = b.gradients.at(name);
-    ASSERT_EQ(whole.size(), other.size()) << name;
-    double difference = 0;
-    for (std::size_t i = 0; i < whole.size(); ++i)
-      difference = std::max(difference, std::abs(whole[i] - other[i]));
-    const double largest = largest_of(whole);
-    EXPECT_GT(largest, 0) << name;
-    EXPECT_LE(difference, tolerance * std::max(largest, 1e-6 * largest_of_all)) << name;
-  }
 }
 
 struct NamedRun {
