@@ -111,6 +111,7 @@ std::vector<Program> stages_of(const LayoutRun& run, const ModelConfig& config) 
   o.microbatches = run.global_batch / dp;
   o.lanes = run.lanes / dp;
   o.schedule = run.schedule;
+  o.chunks = run.chunks;
   return compile_stages(build_decoder(config, {DType::f32, dp, 8}), o);
 }
 
@@ -147,6 +148,24 @@ TEST(Simulator, GpipeKeepsMoreThanOneFOneB) {
   run.schedule = PipelineSchedule::gpipe;
   const auto many = simulate(stages_of(run, config), test_chip());
   EXPECT_LT(few.memory_bytes, many.memory_bytes);
+}
+
+// Eight layers on four stages: fewer units idle, as the schedules promise.
+TEST(Simulator, InterleavedAndZeroBubbleStepsAreShorter) {
+  const ModelConfig config = tiny_config(Family::llama, 8);
+  ChipModel chip = test_chip();
+  chip.launch_s = 0;
+  chip.link_latency_s = 1e-7;
+  const auto seconds = [&](PipelineSchedule schedule, int chunks) {
+    LayoutRun run{mesh(1, 1, 4)};
+    run.schedule = schedule;
+    run.chunks = chunks;
+    run.lanes = 1;
+    return simulate(stages_of(run, config), chip).step_s;
+  };
+  const double plain = seconds(PipelineSchedule::one_f_one_b, 1);
+  EXPECT_LT(seconds(PipelineSchedule::interleaved, 2), plain);
+  EXPECT_LT(seconds(PipelineSchedule::zero_bubble, 1), plain);
 }
 
 TEST(Simulator, TakesAParsedProgramForTheOneThatWasPrinted) {
