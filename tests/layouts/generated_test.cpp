@@ -9,6 +9,13 @@
 namespace autarky {
 namespace {
 
+// Sanitized they take ten times as long; 7 goes through all kinds.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr std::size_t kEvery = 7;
+#else
+constexpr std::size_t kEvery = 1;
+#endif
+
 struct NamedLayout {
   std::string name;
   Family family;
@@ -45,7 +52,9 @@ class Maker {
       add_uneven(family);
       add_odd_counts(family);
     }
-    return std::move(all_);
+    std::vector<NamedLayout> some;
+    for (std::size_t i = 0; i < all_.size(); i += kEvery) some.push_back(all_[i]);
+    return some;
   }
 
  private:

@@ -12,7 +12,11 @@
 namespace autarky {
 namespace {
 
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr int kDraws = 6;
+#else
 constexpr int kDraws = 40;
+#endif
 
 std::uint64_t seed() {
   const char* given = std::getenv("AUTARKY_TEST_SEED");
