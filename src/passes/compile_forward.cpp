@@ -8,6 +8,8 @@
 namespace autarky {
 namespace {
 
+// Micro-batch after micro-batch through the stage's chunks of layers; chunk c of stage s is part
+// c * stages + s of the model.
 class ForwardCompiler {
  public:
   ForwardCompiler(const ModelGraphs& model, const StepOptions& o, int stage)
@@ -15,15 +17,15 @@ class ForwardCompiler {
         o_(o),
         stage_(stage),
         stages_(o.mesh.size(Axis::pp)),
-        range_(stage_layers(model.layers, stages_, stage)),
+        parts_(part_layers(model.layers, o)),
         builder_(model.name + ".forward", o.mesh, stage) {}
 
   Program run() {
-    if (model_.tied() && stages_ == 1)
-      builder_.rename("head." + model_.tied_head, "embed." + model_.tied_embed);
+    if (model_.tied()) builder_.rename("head." + model_.tied_head, "embed." + model_.tied_embed);
     add_blocks();
     builder_.end_pass(Pass::partition);
-    for (int m = 0; m < o_.microbatches; ++m) forward(m);
+    for (int m = 0; m < o_.microbatches; ++m)
+      for (int part = stage_; part < int(parts_.size()); part += stages_) forward(part, m);
     if (o_.borrow) builder_.borrow();
     builder_.connect_calls();
     builder_.end_pass(Pass::schedule);
@@ -33,8 +35,7 @@ class ForwardCompiler {
   }
 
  private:
-  bool first_stage() const { return stage_ == 0; }
-  bool last_stage() const { return stage_ == stages_ - 1; }
+  bool is_last(int part) const { return part + 1 == int(parts_.size()); }
   static std::string act(int border, int m) { return fmt::format("act.{}.{}", border, m); }
 
   int block(const Graph& graph) {
@@ -45,29 +46,33 @@ class ForwardCompiler {
   }
 
   void add_blocks() {
+    if (stage_ == 0) embed_ = block(model_.embed);
+    layer_ = block(model_.layer);
+    if (stage_ == stages_ - 1) head_ = block(model_.head);
+    if (stages_ == 1) return;
     Type border = model_.layer.type(model_.layer.find_output("y")->value);
     border.layout = border_layout(border, o_.rules, o_.mesh);
-    enter_ = first_stage() ? block(model_.embed)
-                           : builder_.add_block(movement_block("receive.x", border, false, -1));
-    layer_ = block(model_.layer);
-    leave_ = last_stage() ? block(model_.head)
-                          : builder_.add_block(movement_block("send.y", border, true, 1));
+    const int before = (stage_ + stages_ - 1) % stages_, next = (stage_ + 1) % stages_;
+    receive_ = builder_.add_block(movement_block("receive.x", border, false, before - stage_));
+    send_ = builder_.add_block(movement_block("send.y", border, true, next - stage_));
   }
 
-  void forward(int m) {
-    if (first_stage()) builder_.call(enter_, {"embed", -1, m, 0, {{"y", act(0, m)}}});
-    else builder_.call(enter_, {"pipe", -1, m, 0, {{"x", act(range_.first, m)}}});
-    for (int l = range_.first; l < range_.second; ++l)
+  void forward(int part, int m) {
+    const auto [first, end] = parts_[std::size_t(part)];
+    if (part == 0) builder_.call(embed_, {"embed", -1, m, 0, {{"y", act(0, m)}}});
+    else if (stages_ > 1) builder_.call(receive_, {"pipe", -1, m, 0, {{"x", act(first, m)}}});
+    for (int l = first; l < end; ++l)
       builder_.call(
           layer_, {fmt::format("layer.{}", l), l, m, 0, {{"x", act(l, m)}, {"y", act(l + 1, m)}}});
-    Scope end{last_stage() ? "head" : "pipe", -1, m, 0, {{"x", act(range_.second, m)}}};
-    if (last_stage()) end.bound.insert(result_buffer(m));
-    builder_.call(leave_, end);
+    Scope after{is_last(part) ? "head" : "pipe", -1, m, 0, {{"x", act(end, m)}}};
+    if (is_last(part)) after.bound.insert(result_buffer(m));
+    else if (stages_ == 1) return;
+    builder_.call(is_last(part) ? head_ : send_, after);
   }
 
   // What the head gives, which the host reads: port and buffer.
   std::pair<std::string, std::string> result_buffer(int m) {
-    const Graph& head = builder_.graph(leave_);
+    const Graph& head = builder_.graph(head_);
     const Port& result = head.outputs.front();
     const std::string name = fmt::format("{}.{}", result.name, m);
     builder_.buffer(name, BufferKind::scalar, head.type(result.value));
@@ -77,9 +82,9 @@ class ForwardCompiler {
   const ModelGraphs& model_;
   const StepOptions& o_;
   int stage_, stages_;
-  std::pair<int, int> range_;
+  std::vector<std::pair<int, int>> parts_;  // layers
   ProgramBuilder builder_;
-  int enter_ = -1, layer_ = -1, leave_ = -1;
+  int embed_ = -1, layer_ = -1, head_ = -1, receive_ = -1, send_ = -1;
 };
 
 }  // namespace

@@ -71,9 +71,9 @@ class FinishCalls {
     const ParamPort& use = find(c_.head, c_.model.tied_head);
     const std::string from = reduced_name("head", use.name);
     if (c_.pipelined()) {
-      if (c_.first_stage() && use.grad.layout.partial.empty())
+      if (c_.first_stage() && use.grad.layout == use.state.layout)
         c_.builder.rename(from, grad_name("head", use.name, 0));
-      exchange("tie", from, BufferKind::grad, reduced_type(use), c_.stages - 1, 0);
+      exchange("tie", from, BufferKind::grad, use.state, c_.stages - 1, 0);
     }
     if (!c_.first_stage()) return;
     const ParamPort& table = find(c_.embed, c_.model.tied_embed);

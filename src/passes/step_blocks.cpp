@@ -92,8 +92,7 @@ Graph reduce_block(const std::vector<ParamPort>& params) {
     std::erase_if(lanes.partial, [](const Partial& part) { return part.axis == Axis::dp; });
     const std::string source = "gradient of " + p.name;
     v = convert_layout(g, v, lanes, source);
-    g.add_output("reduced." + p.name, PortKind::grad,
-                 convert_layout(g, v, p.state.layout, source));
+    g.add_output("reduced." + p.name, PortKind::grad, convert_layout(g, v, p.state.layout, source));
   }
   return g;
 }

@@ -29,6 +29,8 @@ StepOptions step_options(const EngineOptions& o, const Backend& backend) {
   s.rules = default_rules(o.sequence_parallel);
   s.schedule = o.schedule;
   s.zero_stage = o.zero_stage;
+  s.chunks = o.chunks;
+  s.stage_layers = o.stage_layers;
   s.recompute = o.recompute;
   s.microbatches = o.microbatches;
   s.lanes = o.lanes;
@@ -62,6 +64,21 @@ void fill_part(const Tensor& part, const std::vector<Stretch>& runs, Value&& val
 }
 
 }  // namespace
+
+int stage_of(const EngineOptions& o, ParameterBlock block, std::int64_t layer) {
+  const int stages = o.mesh.size(Axis::pp);
+  if (block == ParameterBlock::embed) return 0;
+  if (block == ParameterBlock::head) return stages - 1;
+  StepOptions cut;
+  cut.mesh = o.mesh;
+  cut.schedule = o.schedule;
+  cut.chunks = o.chunks;
+  cut.stage_layers = o.stage_layers;
+  const auto parts = part_layers(int(o.model.layers), cut);
+  int part = 0;
+  while (parts[std::size_t(part)].second <= layer) ++part;
+  return part % stages;
+}
 
 std::vector<Program> compile_engine(const EngineOptions& o, const Backend& backend, Pass last) {
   StepOptions step = step_options(o, backend);
@@ -97,7 +114,7 @@ void TrainingEngine::find_parameters() {
   for (const auto& spec : specs_)
     for (std::int64_t l = 0; l < (spec.block == ParameterBlock::layer ? options_.model.layers : 1);
          ++l)
-      if (session_->has("m." + buffer_name(spec, l))) add_parameter(spec, l);
+      if (session_->has(buffer_name(spec, l))) add_parameter(spec, l);
 }
 
 void TrainingEngine::add_parameter(const ParameterSpec& spec, std::int64_t layer) {
@@ -106,6 +123,10 @@ void TrainingEngine::add_parameter(const ParameterSpec& spec, std::int64_t layer
     return p.buffers[std::size_t(p.find_buffer(name))].type;
   };
   const std::string name = buffer_name(spec, layer);
+  if (!session_->has("m." + name)) {  // the last stage's copy of a tied table
+    tied_copy_ = {&spec, layer, {}, {}, {}, {}, session_->buffer(name), type_of(name)};
+    return;
+  }
   const std::string master = session_->has("master." + name) ? "master." + name : name;
   by_name_[layer_name(spec.name, layer)] = parameters_.size();
   parameters_.push_back({&spec, layer, type_of(master), floats(session_->buffer(master)),
@@ -137,15 +158,21 @@ void TrainingEngine::put_values(const Parameter& p, StatePart part, Value&& valu
   if (part != StatePart::weight || p.copy.data == to.data) return;
   if (p.copy_type.layout == p.type.layout)
     fill_part(p.copy, runs, [&](std::int64_t i, std::int64_t) { return p.master[std::size_t(i)]; });
-  else
-    fill_part(p.copy, stretches_of(p.copy_type, options_.mesh, at_, kChunk),
-              [&](std::int64_t, std::int64_t whole) { return value(whole); });
+  else put_copy(p, value);
+}
+
+template <class Value>
+void TrainingEngine::put_copy(const Parameter& p, Value&& value) {
+  fill_part(p.copy, stretches_of(p.copy_type, options_.mesh, at_, kChunk),
+            [&](std::int64_t, std::int64_t whole) { return value(whole); });
 }
 
 void TrainingEngine::put(StatePart part, const ParameterSpec& spec, std::int64_t layer,
                          std::span<const float> whole) {
-  if (const auto* p = find(spec, layer))
-    put_values(*p, part, [&](std::int64_t i) { return whole[std::size_t(i)]; });
+  const auto value = [&](std::int64_t i) { return whole[std::size_t(i)]; };
+  if (const auto* p = find(spec, layer)) put_values(*p, part, value);
+  else if (part == StatePart::weight && tied_copy_ && tied_copy_->spec->name == spec.name)
+    put_copy(*tied_copy_, value);
 }
 
 void TrainingEngine::fill_constants() {
@@ -157,18 +184,19 @@ void TrainingEngine::fill_constants() {
 }
 
 void TrainingEngine::initialize(std::uint64_t seed) {
-  for (const auto& p : parameters_) {
+  const auto first_values = [&](const Parameter& p, auto&& put_all) {
     const Random random{seed ^ xxh3(layer_name(p.spec->name, p.layer)), Purpose::init};
     const Init& init = p.spec->init;
     if (init.kind == InitKind::normal)
-      put_values(p, StatePart::weight,
-                 [&](std::int64_t i) { return float(init.std * random.normal(std::uint64_t(i))); });
-    else
-      put_values(p, StatePart::weight,
-                 [&](std::int64_t) { return init.kind == InitKind::ones ? 1.0f : 0.0f; });
+      put_all([&](std::int64_t i) { return float(init.std * random.normal(std::uint64_t(i))); });
+    else put_all([&](std::int64_t) { return init.kind == InitKind::ones ? 1.0f : 0.0f; });
+  };
+  for (const auto& p : parameters_) {
+    first_values(p, [&](auto&& value) { put_values(p, StatePart::weight, value); });
     std::fill(p.m.begin(), p.m.end(), 0.0f);
     std::fill(p.v.begin(), p.v.end(), 0.0f);
   }
+  if (tied_copy_) first_values(*tied_copy_, [&](auto&& value) { put_copy(*tied_copy_, value); });
 }
 
 void TrainingEngine::fill(Session& session, const Batch& batch, int m, double weight) {

@@ -3,6 +3,7 @@
 #pragma once
 #include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -31,6 +32,8 @@ struct EngineOptions {
   bool sequence_parallel = false;
   int zero_stage = 0;
   PipelineSchedule schedule = PipelineSchedule::one_f_one_b;
+  int chunks = 1;                 // of layers per stage
+  std::vector<int> stage_layers;  // of each part of the pipeline; empty: nearly even
 };
 
 // What makes a bad step, beside what is not finite. 0: no limit.
@@ -46,6 +49,9 @@ struct StepResult {
   std::int64_t targets = 0;  // over all ranks
   double seconds = 0;
 };
+
+// The pipeline stage that has a parameter.
+int stage_of(const EngineOptions& options, ParameterBlock block, std::int64_t layer);
 
 // The programs of a step by pipeline stage, with memory planned for `backend`: what dry runs and
 // predictions look at. Or what is there after an earlier pass.
@@ -110,6 +116,8 @@ class TrainingEngine {
   void fill_constants();
   void find_parameters();
   template <class Value>
+  void put_copy(const Parameter& parameter, Value&& value);
+  template <class Value>
   void put_values(const Parameter& parameter, StatePart part, Value&& value);
   void add_parameter(const ParameterSpec& spec, std::int64_t layer);
   bool is_first_but(Axis axis) const;
@@ -121,6 +129,7 @@ class TrainingEngine {
   std::vector<ParameterSpec> specs_;
   std::unique_ptr<Session> session_, evaluation_;
   std::vector<Parameter> parameters_;
+  std::optional<Parameter> tied_copy_;          // without a master
   std::map<std::string, std::size_t> by_name_;  // full names of parameters_
   std::int64_t planned_bytes_ = 0;
 };

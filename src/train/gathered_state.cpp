@@ -29,15 +29,9 @@ std::vector<int> holders(const Type& type, const Mesh& mesh, int owner) {
 
 CheckpointShare share_of(const EngineOptions& o, int rank) {
   if (o.mesh.ranks() == 1) return {};
-  const int stages = o.mesh.size(Axis::pp);
-  const auto stage_of = [&](ParameterBlock block, std::int64_t layer) {
-    if (block == ParameterBlock::embed) return 0;
-    int stage = stages - 1;
-    if (block == ParameterBlock::layer)
-      while (stage_layers(int(o.model.layers), stages, stage).first > layer) --stage;
-    return stage;
-  };
-  return checkpoint_share(o.model, o.mesh, rank, stage_of);
+  return checkpoint_share(o.model, o.mesh, rank, [&](ParameterBlock block, std::int64_t layer) {
+    return stage_of(o, block, layer);
+  });
 }
 
 GatheredState::GatheredState(const TrainingEngine& engine, const CheckpointShare& share)

@@ -38,7 +38,9 @@ void check_parallel(const ParallelSection& p) {
   };
   if (p.context_parallel_size > 1) refuse("context_parallel_size", p.context_parallel_size, "1");
   if (p.expert_parallel_size > 1) refuse("expert_parallel_size", p.expert_parallel_size, "1");
-  if (p.virtual_pipeline_size > 1) refuse("virtual_pipeline_size", p.virtual_pipeline_size, "1");
+  if (p.virtual_pipeline_size > 1 && p.pipeline_schedule != PipelineSchedule::interleaved)
+    refuse("virtual_pipeline_size", p.virtual_pipeline_size,
+           "1, or pipeline_schedule: interleaved");
 }
 
 Mesh mesh_of(const ParallelSection& p) {
@@ -103,6 +105,9 @@ EngineOptions Trainer::engine_options() const {
   o.lanes = int(recipe_.parallel.lanes / recipe_.parallel.data_parallel_size);
   o.mesh = mesh_of(recipe_.parallel);
   o.zero_stage = int(recipe_.parallel.zero_stage);
+  o.schedule = recipe_.parallel.pipeline_schedule;
+  o.chunks = int(recipe_.parallel.virtual_pipeline_size);
+  o.stage_layers.assign(recipe_.parallel.stage_layers.begin(), recipe_.parallel.stage_layers.end());
   o.sequence_parallel = recipe_.parallel.sequence_parallel;
   o.recompute = recipe_.recompute;
   const auto& s = recipe_.optimizer;

@@ -10,6 +10,7 @@
 #include "base/dtype.h"
 #include "base/file.h"
 #include "passes/recompute_policy.h"
+#include "passes/schedule.h"
 #include "train/lr_schedule.h"
 #include "train/recipe_key.h"
 
@@ -132,7 +133,9 @@ struct ParallelSection {
   std::int64_t expert_parallel_size = 1;
   std::int64_t zero_stage = 0;
   bool sequence_parallel = false;
+  PipelineSchedule pipeline_schedule = PipelineSchedule::one_f_one_b;
   std::int64_t virtual_pipeline_size = 1;  // chunks of layers on a stage
+  std::vector<std::int64_t> stage_layers;  // of each chunk, in the model's order; default: even
   std::int64_t lanes = 0;                  // of the gradient's sum; 0: data_parallel_size
   std::int64_t check_every = 100;          // steps: replicas compared; 0: never
   std::int64_t deadline = 600;             // seconds that ranks wait for each other
@@ -148,7 +151,9 @@ struct ParallelSection {
         key("expert_parallel_size", &S::expert_parallel_size, kSize),
         key("zero_stage", &S::zero_stage, between(0, 3)),
         key("sequence_parallel", &S::sequence_parallel),
+        key("pipeline_schedule", &S::pipeline_schedule),
         key("virtual_pipeline_size", &S::virtual_pipeline_size, kSize),
+        key("stage_layers", &S::stage_layers, between(1, 1 << 20)),
         key("lanes", &S::lanes, between(0, 1 << 20)),
         key("check_every", &S::check_every, between(0, 1e12)),
         key("deadline", &S::deadline, between(1, 1e6)),

@@ -9,6 +9,7 @@
 
 #include "backend/cpu/cpu_backend.h"
 #include "base/error.h"
+#include "base/json.h"
 #include "base/parallel.h"
 #include "base/rng.h"
 #include "base/words.h"
@@ -162,6 +163,22 @@ TEST_F(Ranks, ZeroStagesTrainAsOneRank) {
   }
 }
 
+TEST_F(Ranks, PipelineSchedulesAndUnevenStagesHaveTheBitsOfOneRank) {
+  train("one", "one rank");
+  const std::pair<std::string, std::string> pipelines[] = {
+      {"pp2", "--parallel.pipeline_schedule=gpipe"},
+      {"pp2", "--parallel.pipeline_schedule=zero-bubble"},
+      {"pp2 dp2", "--parallel.pipeline_schedule=zero-bubble --parallel.zero_stage=1"},
+      {"pp2", "--parallel.pipeline_schedule=interleaved --parallel.virtual_pipeline_size=2"},
+      {"pp2", "--parallel.stage_layers=[1,3]"}};
+  int number = 0;
+  for (const auto& [layout, more] : pipelines) {
+    const std::string run = "pipe" + std::to_string(number++);
+    train(run, layout, more);
+    expect_same_bits(run, "one");
+  }
+}
+
 TEST_F(Ranks, TensorParallelRunsAreNearOneRank) {
   train("one", "one rank");
   for (const std::string layout : {"tp2", "dp2 tp2", "pp2 tp2"})
@@ -203,6 +220,14 @@ TEST_F(Ranks, TiedAndFusedWeightsAreTrainedAndSavedOnAnyLayout) {
   train("one", "one rank", gpt2);
   train("dp2", "dp2", gpt2 + " --parallel.zero_stage=1");
   expect_same_bits("dp2", "one");
+  // The last stage has a copy of the table; half-way the run changes to a layout without one.
+  train("pp2", "pp2", gpt2);
+  expect_same_bits("pp2", "one");
+  const std::string constant = gpt2 + " --schedule.kind=constant";
+  train("constant", "one rank", constant);
+  train("moved", "dp2", constant + " --train.steps=3");
+  train("moved", "pp2 dp2", constant + " --parallel.zero_stage=1", true);
+  expect_same_bits("moved", "constant");
   train("tp2", "dp2 tp2", gpt2 + " --parallel.zero_stage=3");
   expect_near("tp2", "one", 1e-4);
 }
@@ -217,7 +242,8 @@ TEST_F(Ranks, ARunKeepsItsLanesOnFewerRanks) {
 
 TEST_F(Ranks, AFlippedBitInAReplicaIsFoundAndItsRankNamed) {
   EngineOptions o;
-  o.model = read_model_config(folder_ / "llama.json");
+  const fs::path config = folder_ / "llama.json";
+  o.model = parse_config(read_json(config), config.string());
   o.dtype = DType::bf16;
   o.batch = 1;
   o.seq = 16;

@@ -1,0 +1,169 @@
+// Training over ranks that are processes: the program as `autarky launch` and mpirun start it.
+#include <signal.h>
+
+#include <chrono>
+#include <cstdlib>
+#include <iostream>
+#include <thread>
+
+#include "base/rng.h"
+#include "e2e/tiny_run.h"
+
+namespace autarky {
+namespace {
+
+// Processes whose command line has a word.
+std::vector<pid_t> processes_with(const std::string& word) {
+  std::vector<pid_t> found;
+  std::error_code none;
+  for (const auto& entry : fs::directory_iterator("/proc", none)) {
+    const std::string name = entry.path().filename().string();
+    if (name.find_first_not_of("0123456789") != name.npos) continue;
+    const std::string command = content_of(entry.path() / "cmdline");
+    if (contains(command, word)) found.push_back(pid_t(std::stol(name)));
+  }
+  return found;
+}
+
+// Of a run: its ranks, not the launcher nor mpirun.
+std::vector<pid_t> ranks_of(const std::string& run_dir) {
+  std::vector<pid_t> ranks;
+  for (const pid_t pid : processes_with("--logging.run_dir=" + run_dir)) {
+    const std::string environment = content_of("/proc/" + std::to_string(pid) + "/environ");
+    if (contains(environment, "OMPI_COMM_WORLD_RANK=")) ranks.push_back(pid);
+  }
+  return ranks;
+}
+
+class OverRanks : public ::testing::Test {
+ protected:
+  void SetUp() override { make_tiny_run(folder_); }
+
+  static std::string launch(int ranks, const std::string& run_dir, const std::string& more,
+                            const std::string& options = "") {
+    return "launch -n " + std::to_string(ranks) + " --threads 1 " + options +
+           " -- train recipe.yaml --logging.run_dir=" + run_dir + " " + kMore + more;
+  }
+  // What one rank makes of the run's last checkpoint: whole files, as final_bytes reads them.
+  std::string state_of(const std::string& run_dir) {
+    const auto more = train(folder_, run_dir, kMore + "--resume --train.steps=41");
+    EXPECT_EQ(more.code, 0) << more.err;
+    return final_bytes(folder_, run_dir);
+  }
+  void expect_as_one_rank(const std::string& run_dir) {
+    if (!fs::exists(folder_ / "one")) ASSERT_EQ(train(folder_, "one", kMore).code, 0);
+    EXPECT_EQ(timeless_metrics(folder_, run_dir), timeless_metrics(folder_, "one"));
+    EXPECT_TRUE(processes_with(run_dir + " ").empty());
+  }
+
+  static constexpr const char* kConstant =
+      "--train.steps=40 --schedule.kind=constant --parallel.lanes=4 --train.micro_batch_size=1 "
+      "--train.global_batch_size=8 --checkpoint.every=2 ";
+  const static inline std::string kMore = kConstant;
+  ScratchFolder folder_;
+};
+
+TEST_F(OverRanks, DataPipelineAndZeroHaveTheBitsOfOneRank) {
+  const std::pair<int, std::string> layouts[] = {
+      {2, "--parallel.data_parallel_size=2"},
+      {2, "--parallel.pipeline_parallel_size=2 --parallel.pipeline_schedule=zero-bubble"},
+      {4, "--parallel.data_parallel_size=4 --parallel.zero_stage=1"},
+      {4, "--parallel.data_parallel_size=2 --parallel.pipeline_parallel_size=2"}};
+  int number = 0;
+  std::vector<std::string> runs;
+  for (const auto& [ranks, layout] : layouts) {
+    runs.push_back("many" + std::to_string(number++));
+    const auto outcome = run(folder_, launch(ranks, runs.back(), layout));
+    ASSERT_EQ(outcome.code, 0) << layout << outcome.err;
+    expect_as_one_rank(runs.back());
+  }
+  const std::string one = state_of("one");
+  for (const auto& r : runs) EXPECT_TRUE(state_of(r) == one) << r;
+}
+
+TEST_F(OverRanks, TensorParallelRanksTrainAndResumeAsOne) {
+  const auto outcome =
+      run(folder_, launch(2, "tp", "--parallel.tensor_parallel_size=2 --train.steps=20"));
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  const auto rest = train(folder_, "tp", kMore + "--resume");
+  ASSERT_EQ(rest.code, 0) << rest.err;
+  ASSERT_EQ(train(folder_, "one", kMore).code, 0);
+  const auto a = metrics_of(folder_, "tp"), b = metrics_of(folder_, "one");
+  ASSERT_EQ(a.size(), b.size());
+  for (std::size_t i = 0; i < a.size(); ++i)
+    if (a[i].contains("loss"))
+      EXPECT_NEAR(double(a[i]["loss"]), double(b[i]["loss"]), 1e-3) << a[i].dump();
+}
+
+TEST_F(OverRanks, AWrongNumberOfRanksIsTheUsersMistake) {
+  const auto outcome = run(folder_, launch(2, "wrong", "--parallel.data_parallel_size=4"));
+  EXPECT_EQ(outcome.code, 2) << outcome.err;
+  EXPECT_TRUE(contains(outcome.err, "found 2 ranks")) << outcome.err;
+  EXPECT_TRUE(contains(outcome.err, "autarky launch -n 4")) << outcome.err;
+}
+
+TEST_F(OverRanks, AskedToEndTheLauncherSavesAndLeavesNoProcess) {
+  Running program(folder_, launch(2, "asked",
+                                  "--parallel.data_parallel_size=2 "
+                                  "--train.steps=100000 --checkpoint.every=0"));
+  ASSERT_TRUE(program.wait_for_lines("asked", 5));
+  program.send(SIGTERM);
+  const auto outcome = program.wait();
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_TRUE(fs::exists(folder_ / "asked/checkpoints/latest/manifest.json")) << outcome.err;
+  EXPECT_TRUE(processes_with("run_dir=asked").empty());
+}
+
+// Ranks are killed at moments that nobody chose, checkpoint writes included; the launcher starts
+// the run again each time. AUTARKY_TEST_KILLS: how often, 8 if it is not there.
+TEST_F(OverRanks, KilledAtRandomItIsStartedAgainAndEndsWithTheSameBits) {
+  const char* given = std::getenv("AUTARKY_TEST_KILLS");
+  const int kills = given ? std::atoi(given) : 8;
+  const Random random{11, Purpose::test};
+  Running program(folder_, launch(2, "killed", "--parallel.data_parallel_size=2",
+                                  "--max-restarts " + std::to_string(kills + 1)));
+  std::uint64_t next = 0;
+  int killed = 0;
+  for (; killed < kills; ++killed) {
+    const auto lines = [&] {
+      return fs::exists(folder_ / "killed/metrics.jsonl") ? metrics_of(folder_, "killed").size()
+                                                          : 0;
+    };
+    const auto before = std::min<std::size_t>(lines(), 30);
+    if (!program.wait_for_lines("killed", killed % 4 == 3 ? 0 : before)) break;
+    std::this_thread::sleep_for(std::chrono::microseconds(random.bits(next++) % 60'000));
+    std::vector<pid_t> ranks;
+    while ((ranks = ranks_of("killed")).size() < 2 && lines() < 41)
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    if (ranks.empty()) break;
+    ::kill(ranks[random.bits(next++) % ranks.size()], SIGKILL);
+  }
+  const auto outcome = program.wait();
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_GE(killed, std::min(kills, 4)) << outcome.err;
+  std::cout << killed << " kills" << std::endl;
+  expect_as_one_rank("killed");
+  EXPECT_TRUE(state_of("killed") == state_of("one"));
+}
+
+// A rank that stands still: the others end within the deadline, with who and what they waited for.
+TEST_F(OverRanks, AStoppedRankEndsTheRunWithItsName) {
+  Running program(folder_, launch(2, "stopped",
+                                  "--parallel.data_parallel_size=2 "
+                                  "--train.steps=100000 --parallel.deadline=3"));
+  ASSERT_TRUE(program.wait_for_lines("stopped", 5));
+  const auto ranks = ranks_of("stopped");
+  ASSERT_EQ(ranks.size(), 2u);
+  const auto begin = std::chrono::steady_clock::now();
+  ::kill(std::max(ranks[0], ranks[1]), SIGSTOP);
+  const auto outcome = program.wait();
+  const auto taken = std::chrono::steady_clock::now() - begin;
+  EXPECT_EQ(outcome.code, 1) << outcome.err;
+  EXPECT_LT(taken, std::chrono::seconds(30));
+  EXPECT_TRUE(contains(outcome.err, "did not complete within 3000 ms")) << outcome.err;
+  std::this_thread::sleep_for(std::chrono::milliseconds(500));
+  EXPECT_TRUE(processes_with("run_dir=stopped").empty());
+}
+
+}  // namespace
+}  // namespace autarky
