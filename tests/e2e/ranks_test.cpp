@@ -51,7 +51,8 @@ class OverRanks : public ::testing::Test {
     return final_bytes(folder_, run_dir);
   }
   void expect_as_one_rank(const std::string& run_dir) {
-    if (!fs::exists(folder_ / "one")) ASSERT_EQ(train(folder_, "one", kMore).code, 0);
+    const bool done = fs::exists(folder_ / "one");
+    ASSERT_EQ(done ? 0 : train(folder_, "one", kMore).code, 0);
     EXPECT_EQ(timeless_metrics(folder_, run_dir), timeless_metrics(folder_, "one"));
     EXPECT_TRUE(processes_with(run_dir + " ").empty());
   }
@@ -91,8 +92,9 @@ TEST_F(OverRanks, TensorParallelRanksTrainAndResumeAsOne) {
   const auto a = metrics_of(folder_, "tp"), b = metrics_of(folder_, "one");
   ASSERT_EQ(a.size(), b.size());
   for (std::size_t i = 0; i < a.size(); ++i)
-    if (a[i].contains("loss"))
+    if (a[i].contains("loss")) {
       EXPECT_NEAR(double(a[i]["loss"]), double(b[i]["loss"]), 1e-3) << a[i].dump();
+    }
 }
 
 TEST_F(OverRanks, AWrongNumberOfRanksIsTheUsersMistake) {
