@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <chrono>
+#include <csignal>
 #include <cstdlib>
 #include <thread>
 
@@ -31,7 +32,12 @@ void become_rank() {
   if (std::getenv("AUTARKY_LAUNCHED")) {
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (::getppid() == 1) ::_exit(1);  // mpirun is gone already
-    ::signal(SIGUSR1, [](int) { ::raise(SIGTERM); });
+    ::signal(SIGUSR1, [](int) {
+      static volatile std::sig_atomic_t told = 0;  // launch says it until it has worked
+      if (told) return;
+      told = 1;
+      ::raise(SIGTERM);
+    });
   }
   if (rank() == 0) return;
   set_quiet(true);

@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdlib>
@@ -33,10 +34,10 @@ class Signals {
   }
   ~Signals() { restore(); }
   void restore() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+  // The next one; 0: none has come for a second.
   int next() const {
-    int signal = 0;
-    sigwait(&set_, &signal);
-    return signal;
+    const timespec second{1, 0};
+    return std::max(0, ::sigtimedwait(&set_, nullptr, &second));
   }
 
  private:
@@ -79,10 +80,13 @@ Ended run_child(const std::vector<std::string>& command, const Environment& envi
   int asked_with = 0, times = 0;
   while ((ended.code = code_of(child)) < 0) {
     const int signal = signals.next();
-    if (signal == SIGCHLD) continue;
-    asked_with = signal;
-    const int passed = as == SignalsAs::they_are ? signal : SIGUSR1;
-    ::kill(child, ++times < 3 ? passed : SIGKILL);
+    if (signal == SIGCHLD || (signal == 0 && asked_with == 0)) continue;
+    // mpirun loses signals while it starts its ranks, so the first is sent until it has worked.
+    const bool again = signal == 0;
+    if (again && (as == SignalsAs::they_are || times > 1)) continue;
+    if (!again) asked_with = signal, ++times;
+    const int first = as == SignalsAs::they_are ? asked_with : SIGUSR1;
+    ::kill(child, times == 1 ? first : times == 2 ? SIGTERM : SIGKILL);
   }
   ended.asked = asked_with != 0;
   if (ended.asked && ended.code == 128 + SIGUSR1) ended.code = 128 + asked_with;

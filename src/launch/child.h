@@ -9,7 +9,9 @@ namespace autarky {
 using Environment = std::vector<std::pair<std::string, std::string>>;  // added to this process'
 
 // SIGINT, SIGTERM and SIGHUP reach the child as they are, or all as SIGUSR1: mpirun hands that on
-// to its ranks and goes on, where it would kill them on the others. The third one kills the child.
+// to its ranks and goes on, where it would kill them on the others. It may lose one while it starts
+// them, so the first is sent every second until it has worked: the child must take several for one.
+// The second sends SIGTERM, the third kills.
 enum class SignalsAs { they_are, user_signal };
 
 struct Ended {
