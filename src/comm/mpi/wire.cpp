@@ -5,9 +5,12 @@
 #define OMPI_SKIP_MPICXX 1
 #define MPICH_SKIP_MPICXX 1
 #include <mpi.h>
+#include <sys/uio.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <bit>
+#include <cstdlib>
 #include <vector>
 
 #include "base/error.h"
@@ -30,6 +33,15 @@ int tag_bits_of_world() {
   check(MPI_Comm_get_attr(MPI_COMM_WORLD, MPI_TAG_UB, &bound, &found), "MPI_Comm_get_attr");
   const unsigned highest = found ? unsigned(*bound) : 32767u;
   return std::bit_width(highest + 1) - 1;
+}
+
+// Open MPI reads other ranks' memory directly, and fails in containers that forbid it. The same
+// call on this process' own memory is forbidden there too.
+void without_single_copy_where_forbidden() {
+  char from = 1, to = 0;
+  const iovec local{&to, 1}, remote{&from, 1};
+  if (::process_vm_readv(::getpid(), &local, 1, &remote, 1, 0) != 1)
+    ::setenv("OMPI_MCA_btl_vader_single_copy_mechanism", "none", 0);
 }
 
 }  // namespace
@@ -55,6 +67,7 @@ struct Wire::Posted {
 
 Wire::Wire() : posted_(std::make_unique<Posted>()) {
   int provided = 0;
+  without_single_copy_where_forbidden();
   check(MPI_Init_thread(nullptr, nullptr, MPI_THREAD_FUNNELED, &provided), "MPI_Init_thread");
   if (provided < MPI_THREAD_FUNNELED)
     throw Error("this MPI does not let a thread of its own use it")
