@@ -43,7 +43,7 @@ Machine look() {
   machine.peaks = cpu::measure_peaks();
   // What predictions of step times start from is measured anew.
   const auto backend = make_cpu_backend();
-  for (const DType dtype : {DType::bf16, DType::f32}) local_chip(*backend, dtype, true);
+  for (const DType dtype : {DType::bf16, DType::f32}) local_chip(*backend, dtype, Sheet::fresh);
   return machine;
 }
 

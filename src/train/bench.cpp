@@ -45,7 +45,7 @@ double peak_of(DType dtype) {
 BenchResult bench_training(const EngineOptions& o, int steps, const Backend& backend, Comm& comm,
                            bool profile, const std::function<void(int, double)>& progress) {
   BenchResult r;
-  r.chip = local_chip(backend, o.dtype, true);
+  r.chip = local_chip(backend, o.dtype, Sheet::fresh);
   measure_links(comm, r.chip);
   r.peak_flops_per_s = r.chip.peak(o.dtype);
   const Simulation predicted = simulate(compile_engine(o, backend), r.chip);

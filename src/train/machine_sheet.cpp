@@ -72,13 +72,14 @@ std::optional<ChipModel> read_sheet(const fs::path& path) {
 
 }  // namespace
 
-ChipModel local_chip(const Backend& backend, DType dtype, bool fresh) {
+ChipModel local_chip(const Backend& backend, DType dtype, Sheet sheet) {
   const fs::path path = sheet_path(dtype);
-  if (!fresh)
+  if (sheet != Sheet::fresh)
     if (auto chip = read_sheet(path);
-        chip && cpu::measure_f32_peak(1) < kBusy * chip->peak(DType::f32))
+        chip && (sheet == Sheet::kept || cpu::measure_f32_peak(1) < kBusy * chip->peak(DType::f32)))
       return *chip;
-  if (!fresh) log_info("measuring this machine for predictions; takes seconds, and is kept");
+  if (sheet != Sheet::fresh)
+    log_info("measuring this machine for predictions; takes seconds, and is kept");
   const ChipModel chip = calibrate(backend, dtype);
   try {
     fs::create_directories(path.parent_path());

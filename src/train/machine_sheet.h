@@ -1,13 +1,20 @@
 // The measured figures of this machine, kept between runs.
 #pragma once
+#include <cstdint>
+
 #include "backend/backend.h"
 #include "sim/chip.h"
 
 namespace autarky {
 
+enum class Sheet : std::uint8_t {
+  kept,     // any that is there
+  checked,  // measured again if it was evidently measured while the machine was busy
+  fresh,    // measured again
+};
+
 // The sheet of this machine, dtype and thread count in the user's cache folder ($XDG_CACHE_HOME or
-// ~/.cache, autarky/). Measured and kept there when it is not there yet, when it was evidently
-// measured while the machine was busy, or when `fresh`.
-ChipModel local_chip(const Backend& backend, DType dtype, bool fresh = false);
+// ~/.cache, autarky/). Measured and kept there when it is not there yet, or as `sheet` says.
+ChipModel local_chip(const Backend& backend, DType dtype, Sheet sheet = Sheet::checked);
 
 }  // namespace autarky

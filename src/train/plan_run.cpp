@@ -51,10 +51,11 @@ Mesh mesh_of(const ParallelSection& p) {
   return mesh;
 }
 
-// One rank after the other measures, so that they do not disturb each other.
+// Rank 0 measures while the others wait, if there is no sheet; whether a kept one is of a busy
+// machine cannot be told while they all start.
 ChipModel chip_of(const Backend& backend, DType dtype, Comm& comm) {
   if (comm.rank() > 0) barrier(comm);
-  ChipModel chip = local_chip(backend, dtype);
+  ChipModel chip = local_chip(backend, dtype, comm.size() == 1 ? Sheet::checked : Sheet::kept);
   if (comm.rank() == 0) barrier(comm);
   measure_links(comm, chip);
   return chip;
