@@ -9,8 +9,8 @@
 
 #include "base/dtype.h"
 #include "base/file.h"
+#include "passes/pipeline_schedule.h"
 #include "passes/recompute_policy.h"
-#include "passes/schedule.h"
 #include "train/lr_schedule.h"
 #include "train/recipe_key.h"
 
