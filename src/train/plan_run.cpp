@@ -89,6 +89,8 @@ void check_lengths(const Recipe& r, const ModelConfig& model) {
 Trainer::Trainer(Recipe recipe, const Backend& backend, Comm& comm, bool resume)
     : recipe_(std::move(recipe)), backend_(backend), comm_(comm), resume_(resume) {
   check_parallel(recipe_.parallel);
+  plan_.mesh = mesh_of(recipe_.parallel);
+  if (comm.size() > 1) check_ranks();  // before ranks wait for each other: all find the same
   if (resume) recipe_.parallel.lanes = from_first(comm, lanes_of_run());
   plan_.model = model_of(recipe_.model);
   check_lengths(recipe_, plan_.model);
