@@ -8,27 +8,17 @@
 
 #include "base/rng.h"
 #include "e2e/tiny_run.h"
+#include "mpi/processes.h"
 
 namespace autarky {
 namespace {
 
-// Processes whose command line has a word.
-std::vector<pid_t> processes_with(const std::string& word) {
-  std::vector<pid_t> found;
-  std::error_code none;
-  for (const auto& entry : fs::directory_iterator("/proc", none)) {
-    const std::string name = entry.path().filename().string();
-    if (name.find_first_not_of("0123456789") != name.npos) continue;
-    const std::string command = content_of(entry.path() / "cmdline");
-    if (contains(command, word)) found.push_back(pid_t(std::stol(name)));
-  }
-  return found;
-}
+std::string mark_of(const std::string& run_dir) { return "--logging.run_dir=" + run_dir; }
 
 // Of a run: its ranks, not the launcher nor mpirun.
 std::vector<pid_t> ranks_of(const std::string& run_dir) {
   std::vector<pid_t> ranks;
-  for (const pid_t pid : processes_with("--logging.run_dir=" + run_dir)) {
+  for (const pid_t pid : processes_with(mark_of(run_dir))) {
     const std::string environment = content_of("/proc/" + std::to_string(pid) + "/environ");
     if (contains(environment, "OMPI_COMM_WORLD_RANK=")) ranks.push_back(pid);
   }
@@ -57,7 +47,7 @@ class OverRanks : public ::testing::Test {
     const bool done = fs::exists(folder_ / "one");
     ASSERT_EQ(done ? 0 : train(folder_, "one", kMore).code, 0);
     EXPECT_EQ(timeless_metrics(folder_, run_dir), timeless_metrics(folder_, "one"));
-    EXPECT_TRUE(processes_with(run_dir + " ").empty());
+    EXPECT_TRUE(all_gone(mark_of(run_dir)));
   }
 
   static constexpr const char* kConstant =
@@ -81,6 +71,15 @@ TEST_F(OverRanks, DataPipelineAndZeroHaveTheBitsOfOneRank) {
     ASSERT_EQ(outcome.code, 0) << layout << outcome.err;
     expect_as_one_rank(runs.back());
   }
+  runs.push_back("plain");
+  const auto plain =
+      run(folder_,
+          "train recipe.yaml --threads 1 " + mark_of("plain") + " " + kMore +
+              "--parallel.data_parallel_size=2",
+          "OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 mpirun --oversubscribe "
+          "--bind-to none -n 2");
+  ASSERT_EQ(plain.code, 0) << plain.err;
+  expect_as_one_rank("plain");
   const std::string one = state_of("one");
   for (const auto& r : runs) EXPECT_TRUE(state_of(r) == one) << r;
 }
@@ -116,7 +115,7 @@ TEST_F(OverRanks, AskedToEndTheLauncherSavesAndLeavesNoProcess) {
   const auto outcome = program.wait();
   EXPECT_EQ(outcome.code, 0) << outcome.err;
   EXPECT_TRUE(fs::exists(folder_ / "asked/checkpoints/latest/manifest.json")) << outcome.err;
-  EXPECT_TRUE(processes_with("run_dir=asked").empty());
+  EXPECT_TRUE(all_gone(mark_of("asked")));
 }
 
 // Ranks are killed at moments that nobody chose, checkpoint writes included; the launcher starts
@@ -168,8 +167,7 @@ TEST_F(OverRanks, AStoppedRankEndsTheRunWithItsName) {
   EXPECT_EQ(outcome.code, 1) << outcome.err;
   EXPECT_LT(taken, std::chrono::seconds(30));
   EXPECT_TRUE(contains(outcome.err, "did not complete within 3000 ms")) << outcome.err;
-  std::this_thread::sleep_for(std::chrono::milliseconds(500));
-  EXPECT_TRUE(processes_with("run_dir=stopped").empty());
+  EXPECT_TRUE(all_gone(mark_of("stopped")));
 }
 
 }  // namespace

@@ -233,7 +233,6 @@ TEST_F(Ranks, TiedAndFusedWeightsAreTrainedAndSavedOnAnyLayout) {
 }
 
 TEST_F(Ranks, ARunKeepsItsLanesOnFewerRanks) {
-  train("four", "dp4", "--parallel.lanes=0");
   train("fewer", "dp4", "--parallel.lanes=0 --train.steps=3 --schedule.kind=constant");
   train("fewer", "dp2", "--parallel.lanes=0 --schedule.kind=constant", true);
   train("constant", "dp4", "--parallel.lanes=0 --schedule.kind=constant");
