@@ -12,8 +12,6 @@
 namespace autarky::cli {
 namespace {
 
-constexpr int kMostRanks = 1 << 20;
-
 void check(const LaunchOptions& o) {
   if (o.ranks < 1 || o.ranks > kMostRanks)
     throw InputError("a number of ranks that cannot be")

@@ -14,8 +14,6 @@
 namespace autarky {
 namespace {
 
-constexpr int kMostRanks = 1 << 20;
-
 // The number behind "host:", `otherwise` where there is none.
 int slots_of(const std::string& host, int otherwise) {
   const auto colon = host.rfind(':');

@@ -7,6 +7,8 @@
 
 namespace autarky {
 
+inline constexpr int kMostRanks = 1 << 20;
+
 struct LaunchOptions {
   int ranks = 1;
   std::string hosts;  // "a,b:4", a number being the ranks on that host; "": this machine

@@ -126,7 +126,6 @@ void Trainer::make_plan() {
   const int stage =
       whole ? options.mesh.coordinates(comm_.rank())[std::size_t(Axis::pp)] : largest_of(programs);
   const Program& program = programs[std::size_t(stage)];
-  plan_.mesh = options.mesh;
   plan_.parameters = parameter_count(plan_.model);
   for (const auto& [kind, bytes] : program.bytes_by_kind())
     if (bytes > 0) plan_.memory.push_back({std::string(kind), bytes});
