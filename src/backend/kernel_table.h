@@ -27,13 +27,12 @@ struct Tensor {
 
 struct KernelArgs {
   std::span<const Tensor> in, out;  // results that work in place share their input's memory
-  const std::map<char, std::int64_t>& origins;  // where this rank's piece of a dim starts
-  std::span<std::byte> scratch;                 // what the kernel asked for, 64-byte aligned
+  const DimParts& parts;         // of this rank
+  std::span<std::byte> scratch;  // what the kernel asked for, 64-byte aligned
 
-  std::int64_t origin(char name) const {
-    const auto it = origins.find(name);
-    return it == origins.end() ? 0 : it->second;
-  }
+  std::int64_t origin(char name) const { return part_of(parts, name, 0).origin; }
+  // How many of a dim's indices that are here are no padding.
+  std::int64_t count(const Dim& dim) const { return part_of(parts, dim.name, dim.extent).count; }
 };
 
 // "Not supported here" is a value with a reason.

@@ -72,9 +72,7 @@ EngineOptions engine_options(const Options& o) {
   e.batch = o.batch;
   e.seq = o.seq;
   e.microbatches = int(o.microbatches);
-  e.mesh.size(Axis::dp) = int(o.dp);
-  e.mesh.size(Axis::tp) = int(o.tp);
-  e.mesh.size(Axis::pp) = int(o.pp);
+  e.mesh = training_mesh(e.model, int(o.dp), int(o.tp), int(o.pp));
   e.zero_stage = int(o.zero);
   e.sequence_parallel = o.sequence_parallel;
   return e;

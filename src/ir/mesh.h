@@ -9,17 +9,18 @@
 
 namespace autarky {
 
-// Slowest first: ranks that differ in tp only are neighbours.
-enum class Axis : std::uint8_t { pp, dp, fsdp, cp, ep, tp };
-inline constexpr std::array<std::string_view, 6> kAxisNames = {"pp", "dp", "fsdp",
-                                                               "cp", "ep", "tp"};
+// Slowest first: ranks that differ in tp only are neighbours. tpr is a sub-axis: the inner factor of
+// tensor parallelism above the number of kv groups, which splits the queries of a group.
+enum class Axis : std::uint8_t { pp, dp, fsdp, cp, ep, tp, tpr };
+inline constexpr std::array<std::string_view, 7> kAxisNames = {"pp", "dp", "fsdp", "cp",
+                                                               "ep", "tp", "tpr"};
 constexpr std::string_view axis_name(Axis a) { return kAxisNames[static_cast<std::size_t>(a)]; }
 std::optional<Axis> parse_axis(std::string_view name);
 
 using Coordinates = std::array<int, kAxisNames.size()>;  // a rank's index along each axis
 
 struct Mesh {
-  std::array<int, kAxisNames.size()> sizes = {1, 1, 1, 1, 1, 1};
+  std::array<int, kAxisNames.size()> sizes = {1, 1, 1, 1, 1, 1, 1};
 
   int size(Axis a) const { return sizes[static_cast<std::size_t>(a)]; }
   int& size(Axis a) { return sizes[static_cast<std::size_t>(a)]; }

@@ -45,12 +45,11 @@ struct Cost {
 struct HostArgs {
   std::span<const std::span<const double>> in;
   std::span<const std::span<double>> out;
-  Types in_types, out_types;             // of this rank
-  std::map<char, std::int64_t> origins;  // where this rank's piece of a dim starts; absent: 0
-  std::int64_t origin(char name) const {
-    const auto it = origins.find(name);
-    return it == origins.end() ? 0 : it->second;
-  }
+  Types in_types, out_types;  // of this rank
+  DimParts parts;             // of this rank
+  std::int64_t origin(char name) const { return part_of(parts, name, 0).origin; }
+  // How many of a dim's indices that are here are no padding.
+  std::int64_t count(const Dim& dim) const { return part_of(parts, dim.name, dim.extent).count; }
 };
 
 // What a sample input is filled with.

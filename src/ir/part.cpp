@@ -7,37 +7,35 @@ namespace {
 
 // A value as rows of contiguous elements: the last dim that is split, with all behind it.
 struct Rows {
-  std::int64_t rows = 1;              // of the part
-  std::int64_t count = 1;             // elements of one
-  std::vector<std::int64_t> extents;  // of the part's dims that number the rows, outermost first
-  std::vector<std::int64_t> strides;  // in the whole
-  std::int64_t origin = 0;            // of the first row in the whole
+  std::int64_t rows = 1;   // of the part, without padding
+  std::int64_t count = 1;  // elements of one
+  std::int64_t origin = 0;  // of the first row in the whole
+  struct Counter {          // a dim that numbers rows, innermost first
+    std::int64_t count, part_stride, whole_stride;
+  };
+  std::vector<Counter> counters;
 };
 
 Rows rows_of(const Type& type, const Mesh& mesh, const Coordinates& at) {
-  const Type local = local_type(type, mesh);
   Rows r;
-  std::int64_t stride = 1;
+  std::int64_t part_stride = 1, whole_stride = 1;
   bool inner = true;  // no split dim passed yet
   for (std::size_t d = type.dims.size(); d-- > 0;) {
-    const auto extent = local.dims[d].extent;
-    r.origin += extent * piece_index(mesh, type.layout.split[d], at) * stride;
+    const std::int64_t extent = type.dims[d].extent;
+    const DimPart part = dim_part(extent, mesh, type.layout.split[d], at);
+    r.origin += part.origin * whole_stride;
     if (inner) {
-      r.count *= extent;
-      inner = extent == type.dims[d].extent;
+      r.count *= part.count;
+      inner = part.extent == extent;
     } else {
-      r.rows *= extent;
-      r.extents.insert(r.extents.begin(), extent);
-      r.strides.insert(r.strides.begin(), stride);
+      r.rows *= part.count;
+      r.counters.push_back({part.count, part_stride, whole_stride});
     }
-    stride *= type.dims[d].extent;
+    part_stride *= part.extent;
+    whole_stride *= extent;
   }
   return r;
 }
-
-}  // namespace
-
-namespace {
 
 // What is left of runs within [first, last) of the part, counted from there.
 std::vector<Stretch> cut(const std::vector<Stretch>& runs, std::int64_t first, std::int64_t last) {
@@ -63,13 +61,14 @@ std::vector<Stretch> stretches_of(const Type& type, const Mesh& mesh, const Coor
   const Rows rows = rows_of(type, mesh, at);
   std::vector<Stretch> runs;
   for (std::int64_t row = 0; row < rows.rows; ++row) {
-    std::int64_t whole = rows.origin, rest = row;
-    for (std::size_t d = rows.extents.size(); d-- > 0;) {
-      whole += rest % rows.extents[d] * rows.strides[d];
-      rest /= rows.extents[d];
+    std::int64_t part = 0, whole = rows.origin, rest = row;
+    for (const auto& c : rows.counters) {
+      part += rest % c.count * c.part_stride;
+      whole += rest % c.count * c.whole_stride;
+      rest /= c.count;
     }
     for (std::int64_t i = 0; i < rows.count; i += most)
-      runs.push_back({row * rows.count + i, whole + i, std::min(most, rows.count - i)});
+      runs.push_back({part + i, whole + i, std::min(most, rows.count - i)});
   }
   return runs;
 }

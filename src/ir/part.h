@@ -13,7 +13,8 @@ struct Stretch {
   bool operator==(const Stretch&) const = default;
 };
 
-// Those of the rank at `at`, in the order of its part; none longer than `most` elements.
+// Those of the rank at `at`, in the order of its part; none longer than `most` elements. Padding is
+// in none of them.
 std::vector<Stretch> stretches_of(const Type& type, const Mesh& mesh, const Coordinates& at,
                                   std::int64_t most = std::int64_t(1) << 40);
 

@@ -46,10 +46,29 @@ std::int64_t piece_index(const Mesh& mesh, std::span<const Axis> axes, const Coo
   return index;
 }
 
+DimPart dim_part(std::int64_t extent, const Mesh& mesh, std::span<const Axis> axes,
+                 const Coordinates& at) {
+  DimPart part{0, extent, extent};
+  for (Axis a : axes) {
+    const std::int64_t n = mesh.size(a);
+    part.extent = (part.extent + n - 1) / n;
+    const std::int64_t first = at[static_cast<std::size_t>(a)] * part.extent;
+    part.origin += first;
+    part.count = std::clamp<std::int64_t>(part.count - first, 0, part.extent);
+  }
+  return part;
+}
+
+DimPart part_of(const DimParts& parts, char name, std::int64_t extent) {
+  const auto it = parts.find(name);
+  return it == parts.end() ? DimPart{0, extent, extent} : it->second;
+}
+
 Type local_type(const Type& type, const Mesh& mesh) {
   Type local(type.dtype, type.dims);
   for (std::size_t i = 0; i < type.dims.size(); ++i)
-    local.dims[i].extent /= pieces(mesh, type.layout.split[i]);
+    local.dims[i].extent =
+        dim_part(type.dims[i].extent, mesh, type.layout.split[i], Coordinates{}).extent;
   if (type.layout.flat.empty()) return local;
   const auto blocks = (local.elements() + kFlatBlock - 1) / kFlatBlock;
   const auto n = pieces(mesh, type.layout.flat);

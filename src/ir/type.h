@@ -1,6 +1,7 @@
 // The type of a value: element type, named dims, and its layout over the mesh.
 #pragma once
 #include <cstdint>
+#include <map>
 #include <span>
 #include <string>
 #include <string_view>
@@ -79,8 +80,23 @@ using Types = std::span<const Type>;
 std::int64_t pieces(const Mesh& mesh, std::span<const Axis> axes);
 // Index of a rank's piece among them.
 std::int64_t piece_index(const Mesh& mesh, std::span<const Axis> axes, const Coordinates& at);
-// What one rank holds of a value: extents divided by the axes that split them; one dim 'n' where it
-// is flat; layout all whole.
+// A rank's part of a split dim: one axis after the other cuts it into equal parts, rounded up. What
+// goes beyond the whole is padding, and holds zeros.
+struct DimPart {
+  std::int64_t origin = 0;  // in the whole
+  std::int64_t extent = 0;  // the same on all ranks
+  std::int64_t count = 0;   // of it, not padding
+  bool operator==(const DimPart&) const = default;
+};
+DimPart dim_part(std::int64_t extent, const Mesh& mesh, std::span<const Axis> axes,
+                 const Coordinates& at);
+// By dim letter, those that are split.
+using DimParts = std::map<char, DimPart>;
+// That of a dim, of which `extent` are here.
+DimPart part_of(const DimParts& parts, char name, std::int64_t extent);
+
+// What one rank has room for of a value: extents as dim_part says; one dim 'n' where it is flat;
+// layout all whole.
 Type local_type(const Type& type, const Mesh& mesh);
 // Same element type and dims, all whole.
 Type whole_type(const Type& type);

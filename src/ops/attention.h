@@ -132,6 +132,7 @@ struct Attention {
   }
   static void reference(const Attrs& a, const HostArgs& x) {
     const AttentionShape n(x.in_types);
+    const auto queries = std::size_t(x.count(x.in_types[0].dims[3]));  // padding sees nothing
     std::vector<double> score(n.t);
     n.each_query([&](auto b, auto s, auto g, auto r) {
       const auto row = n.q(b, s, g, r);
@@ -148,7 +149,7 @@ struct Attention {
       x.out[1][row] = top > kNever ? top + std::log(sum) : kNever;
       for (std::size_t i = 0; i < n.d; ++i) {
         double value = 0;
-        for (std::size_t t = 0; t < n.t; ++t)
+        for (std::size_t t = 0; t < n.t && r < queries; ++t)
           if (score[t] > kNever)
             value += std::exp(score[t] - top) / sum * x.in[2][n.k(b, t, g) * n.d + i];
         x.out[0][row * n.d + i] = value;

@@ -2,6 +2,8 @@
 // linear_cross_entropy is the fused form that makes loss and gradients in one pass over chunks of
 // tokens, so that logits are never stored whole (the fuse pass puts it in).
 #pragma once
+#include <limits>
+
 #include "ops/elementwise.h"
 
 namespace autarky {
@@ -9,14 +11,15 @@ namespace autarky {
 // Sample inputs that every operation here shares: x [b s e], w [v e], targets [b s].
 struct CrossEntropySamples {
   Type x = sample({{'b', 2}, {'s', 6}, {'e', 20}}), w = sample({{'v', 12}, {'e', 20}});
+  Type logits = sample({{'b', 2}, {'s', 6}, {'v', 12}});
   Type targets = Type(DType::i32, {{'b', 2}, {'s', 6}}), tokens = sample({{'b', 2}, {'s', 6}});
 };
 
-// Calls body(token, local target row or -1, logits) for every token.
+// Calls body(token, local target row or -1, logits) for every token; padding has no logits.
 template <class Body>
 void each_token_logits(const HostArgs& x, Body&& body) {
   const auto e = std::size_t(x.in_types[0].dims.back().extent);
-  const auto v = std::size_t(x.in_types[1].dims[0].extent);
+  const auto v = std::size_t(x.count(x.in_types[1].dims[0]));
   std::vector<double> logits(v);
   for (std::size_t t = 0; t < x.in[2].size(); ++t) {
     for (std::size_t i = 0; i < v; ++i) {
@@ -29,6 +32,7 @@ void each_token_logits(const HostArgs& x, Body&& body) {
 }
 
 inline double log_sum_exp(std::span<const double> values) {
+  if (values.empty()) return -std::numeric_limits<double>::infinity();
   double top = values[0], sum = 0;
   for (double v : values) top = std::max(top, v);
   for (double v : values) sum += std::exp(v - top);
@@ -50,38 +54,61 @@ struct VocabStatsGrad {
   static constexpr std::string_view name = "vocab_stats_grad";
   struct Attrs {
     DType out = DType::f32;  // of dw
-    static constexpr auto fields() { return std::tuple{field("out", &Attrs::out)}; }
+    bool kept = false;       // logits are a seventh input, not made again
+    static constexpr auto fields() {
+      return std::tuple{field("out", &Attrs::out), field("kept", &Attrs::kept)};
+    }
   };
-  // x [b s e], w [v e], targets, lse, d_lse, d_target [b s] -> dx [b s e], dw [v e]
-  static DimRule rule(const Attrs&, Types) {
-    return dim_rule("b s [e], v [e], b s, b s, b s, b s -> b s [e], v [e]", 6);
+  // x [b s e], w [v e], targets, lse, d_lse, d_target [b s], (logits [b s v])
+  //   -> dx [b s e], dw [v e]
+  static DimRule rule(const Attrs& a, Types) {
+    const std::string in = "b s [e], v [e], b s, b s, b s, b s", out = " -> b s [e], v [e]";
+    return a.kept ? dim_rule(in + ", b s v" + out, 4) : dim_rule(in + out, 6);
   }
   static std::vector<DType> out_dtypes(const Attrs& a, Types in) { return {in[0].dtype, a.out}; }
   static std::vector<std::vector<int>> linear(const Attrs&, std::size_t) { return {{4, 5}}; }
   static constexpr std::string_view not_differentiable = "second derivatives are not supported";
   // dlogit[v] = d_lse exp(logit - lse) + d_target [v = target]
-  static void reference(const Attrs&, const HostArgs& x) {
+  static void reference(const Attrs& a, const HostArgs& x) {
     for (const auto& out : x.out)
       for (double& v : out) v = 0;
+    const auto row = std::size_t(x.in_types[1].dims[0].extent);
     each_token_logits(x, [&](std::size_t t, std::int64_t target, std::vector<double>& logits) {
-      for (std::size_t i = 0; i < logits.size(); ++i)
-        logits[i] = x.in[4][t] * std::exp(logits[i] - x.in[3][t]) +
+      for (std::size_t i = 0; i < logits.size(); ++i) {
+        const double logit = a.kept ? x.in[6][t * row + i] : logits[i];
+        logits[i] = x.in[4][t] * std::exp(logit - x.in[3][t]) +
                     (std::int64_t(i) == target ? x.in[5][t] : 0);
+      }
       add_logit_grads(x, t, logits, x.out[0], x.out[1]);
     });
   }
-  static std::vector<Case> cases() { return {}; }  // run as the gradient of vocab_stats
+  static std::vector<Case> cases() {
+    const CrossEntropySamples n;
+    const std::vector<Fill> fill = {Fill::normal, Fill::normal, Fill::targets};
+    return {{Attrs{DType::f32, true},
+             {n.x, n.w, n.targets, n.tokens, n.tokens, n.tokens, n.logits},
+             fill,
+             12,
+             {3, 4, 5, 6}}};  // the other form runs as the gradient of vocab_stats
+  }
 };
 
 struct VocabStats {
   static constexpr std::string_view name = "vocab_stats";
-  struct Attrs : NoAttrs {};
-  // x [b s e], w [v e], targets [b s] (below 0: none) -> lse [b s], target logit [b s]
-  static DimRule rule(const Attrs&, Types) {
-    return dim_rule("b s [e], v [e], b s -> lse: b s, one: b s", 2);
+  struct Attrs {
+    bool keep = false;  // the logits too, for a backward that would make them again (fuse)
+    static constexpr auto fields() { return std::tuple{field("keep", &Attrs::keep)}; }
+  };
+  // x [b s e], w [v e], targets [b s] (below 0: none) -> lse [b s], target logit [b s],
+  //   (logits [b s v], 0 in padding)
+  static DimRule rule(const Attrs& a, Types) {
+    return dim_rule(a.keep ? "b s [e], v [e], b s -> lse: b s, one: b s, b s v"
+                           : "b s [e], v [e], b s -> lse: b s, one: b s",
+                    2);
   }
-  static std::vector<DType> out_dtypes(const Attrs&, Types in) {
-    return {accumulate_dtype(in[0].dtype), accumulate_dtype(in[0].dtype)};
+  static std::vector<DType> out_dtypes(const Attrs& a, Types in) {
+    const DType wide = accumulate_dtype(in[0].dtype);
+    return std::vector<DType>(a.keep ? 3 : 2, wide);
   }
   static std::vector<Grad> grad(const Attrs&, GradContext& c) {
     const auto d = apply_all<VocabStatsGrad>(
@@ -89,16 +116,22 @@ struct VocabStats {
         {c.in[0], c.in[1], c.in[2], c.out[0], c.dout[0].value(), c.dout[1].value()});
     return {d[0], d[1], NotDifferentiable{"targets are whole numbers"}};
   }
-  static void reference(const Attrs&, const HostArgs& x) {
+  static void reference(const Attrs& a, const HostArgs& x) {
+    const auto row = std::size_t(x.in_types[1].dims[0].extent);
+    if (a.keep) std::fill(x.out[2].begin(), x.out[2].end(), 0.0);
     each_token_logits(x,
                       [&](std::size_t t, std::int64_t target, const std::vector<double>& logits) {
                         x.out[0][t] = log_sum_exp(logits);
                         x.out[1][t] = target < 0 ? 0 : logits[std::size_t(target)];
+                        for (std::size_t i = 0; a.keep && i < logits.size(); ++i)
+                          x.out[2][t * row + i] = logits[i];
                       });
   }
   static std::vector<Case> cases() {
     const CrossEntropySamples n;
-    return {{Attrs{}, {n.x, n.w, n.targets}, {Fill::normal, Fill::normal, Fill::targets}, 12}};
+    const std::vector<Fill> fill = {Fill::normal, Fill::normal, Fill::targets};
+    return {{Attrs{}, {n.x, n.w, n.targets}, fill, 12},
+            {Attrs{true}, {n.x, n.w, n.targets}, fill, 12, {}, {2}}};
   }
 };
 

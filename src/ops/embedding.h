@@ -44,7 +44,7 @@ struct EmbeddingGrad {
   }
   // table'[v] = sum over the tokens with id v of dy
   static void reference(const Attrs& a, const HostArgs& x) {
-    const auto rows = x.out_types[0].dims[0].extent, e = x.out_types[0].dims[1].extent;
+    const auto rows = x.count(x.out_types[0].dims[0]), e = x.out_types[0].dims[1].extent;
     for (std::size_t i = 0; i < x.out[0].size(); ++i) x.out[0][i] = a.accumulate ? x.in[2][i] : 0;
     for (std::size_t t = 0; t < x.in[0].size(); ++t) {
       const auto row = std::int64_t(x.in[0][t]) - x.origin(a.dim[0]);
@@ -81,7 +81,7 @@ struct Embedding {
   static Cost cost(const Attrs&, Types, Types out) { return {0, 2 * double(out[0].bytes())}; }
   // An id outside this rank's rows gives zeros.
   static void reference(const Attrs&, const HostArgs& x) {
-    const auto rows = x.in_types[1].dims[0].extent, e = x.in_types[1].dims[1].extent;
+    const auto rows = x.count(x.in_types[1].dims[0]), e = x.in_types[1].dims[1].extent;
     for (std::size_t t = 0; t < x.in[0].size(); ++t) {
       const auto row = std::int64_t(x.in[0][t]) - x.origin(x.in_types[1].dims[0].name);
       for (std::int64_t j = 0; j < e; ++j)

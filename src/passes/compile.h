@@ -21,7 +21,8 @@ struct StepOptions {
   Recompute recompute = Recompute::selective;
   PipelineSchedule schedule = PipelineSchedule::one_f_one_b;
   int chunks = 1;                 // of layers per stage: the interleaved schedule has more
-  std::vector<int> stage_layers;  // of each part, in the model's order; empty: nearly even
+  std::vector<int> stage_layers;  // of each part, in the model's order; empty: balanced
+  double head_layers = 0;         // the head's work, in layers
   int microbatches = 1;           // of one rank and step
   int lanes = 1;        // of one rank: the gradient's sums, see DESIGN "The order of sums"
   int zero_stage = 0;   // 0 to 3, see zero.h

@@ -75,10 +75,37 @@ void fuse_cross_entropy(Graph& graph) {
   }
 }
 
+Type logits_type(const Graph& graph, const Node& stats) {
+  const Type &x = graph.type(stats.in[0]), &w = graph.type(stats.in[1]);
+  Type t(graph.type(stats.out[0]).dtype, {x.dims[0], x.dims[1], w.dims[0]});
+  t.layout.split = {x.layout.split[0], x.layout.split[1], w.layout.split[0]};
+  return t;
+}
+
+// Logits that the gradient would make again, a quarter of the work, are handed to it.
+void keep_logits(Graph& graph) {
+  for (std::size_t g = 0; g < graph.nodes.size(); ++g) {
+    const auto* attrs = std::any_cast<VocabStatsGrad::Attrs>(&graph.nodes[g].attrs);
+    if (!attrs || attrs->kept) continue;
+    const auto same = [&](const Node& n) {
+      return n.op == &op_info<VocabStats>() &&
+             std::equal(n.in.begin(), n.in.end(), graph.nodes[g].in.begin());
+    };
+    const auto stats = std::find_if(graph.nodes.begin(), graph.nodes.end(), same);
+    if (stats == graph.nodes.end()) continue;
+    const Value logits = graph.new_value(logits_type(graph, *stats));
+    stats->attrs = VocabStats::Attrs{true};
+    stats->out.push_back(logits);
+    graph.nodes[g].attrs = VocabStatsGrad::Attrs{attrs->out, true};
+    graph.nodes[g].in.push_back(logits);
+  }
+}
+
 }  // namespace
 
 void fuse(Graph& graph) {
   fuse_cross_entropy(graph);
+  keep_logits(graph);
   fuse_accumulation(graph);
   remove_unused(graph);
 }

@@ -2,6 +2,7 @@
 #include <fmt/core.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <numeric>
 
 #include "base/error.h"
@@ -52,6 +53,37 @@ void check_given(const StepOptions& o, int layers, int parts) {
         .wanted(fmt::format("{} numbers above 0 that add up to {}", parts, layers));
 }
 
+// Nearly even, but the last part, which has that many.
+std::vector<int> with_last(int layers, int parts, int last) {
+  std::vector<int> counts;
+  const int rest = layers - last, others = parts - 1;
+  for (int k = 0; k < others; ++k)
+    counts.push_back(rest * (k + 1) / others - rest * k / others);
+  counts.push_back(last);
+  return counts;
+}
+
+// The most work that a stage has, in layers.
+double largest_load(const std::vector<int>& counts, int stages, double head_layers) {
+  std::vector<double> load(std::size_t(stages), 0);
+  load.back() = head_layers;
+  for (std::size_t k = 0; k < counts.size(); ++k) load[k % load.size()] += counts[k];
+  return *std::max_element(load.begin(), load.end());
+}
+
+// The part that also has the head gets fewer, where that makes the slowest stage faster.
+std::vector<int> balanced(int layers, int parts, int stages, double head_layers) {
+  if (parts == 1) return {layers};
+  const int even = layers - layers * (parts - 1) / parts;
+  std::vector<int> best;
+  for (int last = even; last >= 1; --last)
+    if (auto counts = with_last(layers, parts, last);
+        best.empty() || largest_load(counts, stages, head_layers) <
+                            largest_load(best, stages, head_layers))
+      best = std::move(counts);
+  return best;
+}
+
 }  // namespace
 
 std::vector<std::pair<int, int>> part_layers(int layers, const StepOptions& o) {
@@ -59,12 +91,13 @@ std::vector<std::pair<int, int>> part_layers(int layers, const StepOptions& o) {
   check_chunks(o, stages);
   check_parts(o, layers, stages);
   if (!o.stage_layers.empty()) check_given(o, layers, parts);
+  const auto counts =
+      o.stage_layers.empty() ? balanced(layers, parts, stages, o.head_layers) : o.stage_layers;
   std::vector<std::pair<int, int>> all;
-  for (int k = 0; k < parts; ++k) {
-    const int first = k == 0 ? 0 : all.back().second;
-    const int end =
-        o.stage_layers.empty() ? layers * (k + 1) / parts : first + o.stage_layers[std::size_t(k)];
-    all.emplace_back(first, end);
+  int first = 0;
+  for (const int count : counts) {
+    all.emplace_back(first, first + count);
+    first += count;
   }
   return all;
 }

@@ -12,13 +12,43 @@
 namespace autarky {
 
 ShardingRules default_rules(bool sequence_parallel) {
-  ShardingRules rules = {{"hgfvx", Axis::tp}};
-  if (sequence_parallel) rules.push_back({"s", Axis::tp});
+  ShardingRules rules = {{"hgfvx", Axis::tp}, {"hrfvx", Axis::tpr}};
+  // What is split by g alone can be split by s once more; all of s is gathered over tp first.
+  if (sequence_parallel) rules.insert(rules.end(), {{"s", Axis::tpr}, {"s", Axis::tp}});
   rules.push_back({"b", Axis::dp});
   rules.push_back({"s", Axis::cp});
   rules.push_back({"x", Axis::ep});
   return rules;
 }
+
+Mesh with_sub_axes(Mesh mesh, std::int64_t groups, std::int64_t queries) {
+  const int ranks = mesh.size(Axis::tp) * mesh.size(Axis::tpr);
+  const auto most_heads = [&](int outer) {
+    const std::int64_t inner = ranks / outer;
+    return (groups + outer - 1) / outer * ((queries + inner - 1) / inner);
+  };
+  int best = ranks;
+  for (int outer = ranks; outer >= 1; --outer)
+    if (ranks % outer == 0 && most_heads(outer) < most_heads(best)) best = outer;
+  mesh.size(Axis::tp) = best;
+  mesh.size(Axis::tpr) = ranks / best;
+  return mesh;
+}
+
+namespace {
+
+void check_divides(char letter, std::int64_t extent, std::int64_t ranks, Axis axis) {
+  if (kPaddable.find(letter) != kPaddable.npos || extent % ranks == 0) return;
+  std::int64_t below = ranks, above = ranks;
+  while (extent % below != 0) --below;
+  while (above < extent && extent % above != 0) ++above;
+  throw InputError(fmt::format("dim '{}' of {} does not divide over {} ranks of axis {}", letter,
+                               extent, ranks, axis_name(axis)))
+      .hint(above < extent ? fmt::format("The nearest that do: {} and {}", below, above)
+                           : fmt::format("The nearest that do: {}", below));
+}
+
+}  // namespace
 
 Assignment assign(const DimRule& rule, const Extents& extents, const ShardingRules& rules,
                   const Mesh& mesh, std::span<const Partial> taken) {
@@ -31,12 +61,7 @@ Assignment assign(const DimRule& rule, const Extents& extents, const ShardingRul
       if (r.dims.find(letter) == r.dims.npos || rule.is_whole(letter)) continue;
       auto& axes = assigned[letter];
       axes.push_back(r.axis);
-      if (extents.at(letter) % pieces(mesh, axes) != 0)
-        throw InputError(fmt::format("dim '{}' of {} does not divide over {} ranks of axis {}",
-                                     letter, extents.at(letter), pieces(mesh, axes),
-                                     axis_name(r.axis)))
-            .hint(fmt::format("Choose a size of {} that divides {}", axis_name(r.axis),
-                              extents.at(letter)));
+      check_divides(letter, extents.at(letter), pieces(mesh, axes), r.axis);
       used.insert(r.axis);
       break;
     }

@@ -4,6 +4,7 @@
 #pragma once
 #include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "ir/graph.h"
@@ -21,8 +22,16 @@ using ShardingRules = std::vector<ShardingRule>;
 // The default table of the decoder families; `s: tp` is sequence parallelism.
 ShardingRules default_rules(bool sequence_parallel);
 
+// Factors tensor parallelism into tp over kv groups and tpr over the queries of a group, so that no
+// rank has more heads than it must; tp alone where groups suffice.
+Mesh with_sub_axes(Mesh mesh, std::int64_t groups, std::int64_t queries);
+
+// Dims that may be split unevenly: operations over them make zeros of the zeros that padding holds
+// (heads, features, experts), or are told how many there are (vocabulary).
+inline constexpr std::string_view kPaddable = "hgrfvx";
+
 // Which axes split each letter of an operation with this rule; axes over which its operands stay
-// partial (`taken`) split nothing. InputError where an extent does not divide.
+// partial (`taken`) split nothing. InputError where an extent that is not paddable does not divide.
 Assignment assign(const DimRule& rule, const Extents& extents, const ShardingRules& rules,
                   const Mesh& mesh, std::span<const Partial> taken = {});
 

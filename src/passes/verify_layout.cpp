@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "ops/fill.h"
 #include "ops/movement.h"
+#include "passes/partition.h"
 #include "passes/verify.h"
 
 namespace autarky {
@@ -17,7 +18,11 @@ Layout without_pp(Layout layout) {
   return layout;
 }
 
-bool move_out(std::vector<Axis>& axes, Axis axis) { return std::erase(axes, axis) == 1; }
+bool take_innermost(std::vector<Axis>& axes, Axis axis) {
+  if (axes.empty() || axes.back() != axis) return false;
+  axes.pop_back();
+  return true;
+}
 
 // What a movement makes of a layout; nothing where it does not apply.
 std::optional<Layout> moved(const Node& node, Layout layout) {
@@ -40,10 +45,10 @@ std::optional<Layout> moved(const Node& node, Layout layout) {
   else if (const auto* s = std::any_cast<ReduceScatter::Attrs>(&node.attrs))
     fits = add_up(s->axis, s->how) && split(s->dim, s->axis);
   else if (const auto* t = std::any_cast<AllToAll::Attrs>(&node.attrs))
-    fits = dim(t->from_dim) && move_out(*dim(t->from_dim), t->axis) && split(t->to_dim, t->axis);
+    fits = dim(t->from_dim) && take_innermost(*dim(t->from_dim), t->axis) && split(t->to_dim, t->axis);
   else if (const auto* g = std::any_cast<AllGather::Attrs>(&node.attrs))
     fits = node.op == &op_info<Slice>() ? split(g->dim, g->axis)
-                                        : dim(g->dim) && move_out(*dim(g->dim), g->axis);
+                                        : dim(g->dim) && take_innermost(*dim(g->dim), g->axis);
   return fits ? std::optional(layout) : std::nullopt;
 }
 
@@ -82,7 +87,8 @@ class LayoutVerifier {
     };
     for (std::size_t d = 0; d < type.dims.size(); ++d) {
       for (Axis axis : type.layout.split[d]) use(axis);
-      if (type.dims[d].extent % pieces(mesh_, type.layout.split[d]) != 0)
+      if (kPaddable.find(type.dims[d].name) == kPaddable.npos &&
+          type.dims[d].extent % pieces(mesh_, type.layout.split[d]) != 0)
         broken(v, fmt::format("dim '{}' does not divide", type.dims[d].name));
     }
     for (Axis axis : type.layout.flat) use(axis);

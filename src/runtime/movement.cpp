@@ -15,30 +15,37 @@ namespace {
 
 using Bytes = std::vector<std::byte>;
 
-// A tensor cut along `dim`: `outer` runs of `inner` bytes.
-struct Cut {
-  std::int64_t outer, inner;
+// A tensor along `dim`: `outer` runs of `extent` units of `unit` bytes.
+struct Runs {
+  std::int64_t outer, extent, unit;
+  std::int64_t bytes(std::int64_t units) const { return outer * units * unit; }
 };
-Cut cut_of(const Type& t, std::size_t dim) {
-  Cut c{1, byte_size(t.dtype)};
-  for (std::size_t i = 0; i < t.dims.size(); ++i) (i < dim ? c.outer : c.inner) *= t.dims[i].extent;
-  return c;
+Runs runs_of(const Type& t, std::size_t dim) {
+  Runs r{1, t.dims[dim].extent, byte_size(t.dtype)};
+  for (std::size_t i = 0; i < t.dims.size(); ++i)
+    if (i != dim) (i < dim ? r.outer : r.unit) *= t.dims[i].extent;
+  return r;
 }
 
-// Copies piece `index` of `pieces` along a dim of `whole` to `piece`, or back.
-void copy_piece(const Type& whole_type, std::size_t dim, std::int64_t pieces, std::int64_t index,
-                std::byte* whole, std::byte* piece, bool to_whole) {
-  const Cut c = cut_of(whole_type, dim);
-  const auto run = std::size_t(c.inner / pieces);
-  for (std::int64_t o = 0; o < c.outer; ++o) {
-    std::byte* w = whole + o * c.inner + index * std::int64_t(run);
-    std::byte* p = piece + o * std::int64_t(run);
-    to_whole ? std::memcpy(w, p, run) : std::memcpy(p, w, run);
+// Copies piece `index` of `units` along a dim from `whole` to `piece`, filled up with zeros where
+// the whole ends.
+void cut_piece(const Runs& r, std::int64_t units, std::int64_t index, const std::byte* whole,
+               std::byte* piece) {
+  const auto begin = std::min(index * units, r.extent), end = std::min(begin + units, r.extent);
+  const auto bytes = std::size_t((end - begin) * r.unit), room = std::size_t(units * r.unit);
+  for (std::int64_t o = 0; o < r.outer; ++o, piece += room) {
+    std::memcpy(piece, whole + (o * r.extent + begin) * r.unit, bytes);
+    std::memset(piece + bytes, 0, room - bytes);
   }
 }
-
-// A tensor whose pieces along `dim` lie one after the other.
-bool in_order(const Type& t, std::size_t dim) { return cut_of(t, dim).outer == 1; }
+// And back, without what it was filled up with.
+void join_piece(const Runs& r, std::int64_t units, std::int64_t index, const std::byte* piece,
+                std::byte* whole) {
+  const auto begin = std::min(index * units, r.extent), end = std::min(begin + units, r.extent);
+  for (std::int64_t o = 0; o < r.outer; ++o)
+    std::memcpy(whole + (o * r.extent + begin) * r.unit, piece + o * units * r.unit,
+                std::size_t((end - begin) * r.unit));
+}
 
 // What a movement sends from, receives into, and does at its end.
 struct Parts {
@@ -150,21 +157,21 @@ class Mover {
     return parts;
   }
 
-  // The pieces of `in` along `dim`, one after the other: as it lies, or packed.
+  // The `n` pieces of `in` along `dim`, one after the other: as it lies, or packed.
   std::unique_ptr<Parts> cut_pieces(std::int64_t dim, int n) const {
     auto parts = whole();
     if (dim == kFlatDim) return filled_up(std::move(parts), std::size_t(n) * out_bytes().size());
-    if (in_order(*in_.type, std::size_t(dim))) return parts;
-    parts->packed.resize(in_bytes().size());
-    const auto piece = std::int64_t(parts->packed.size()) / n;
+    const Runs runs = runs_of(*in_.type, std::size_t(dim));
+    const auto units = out_.extent(std::size_t(dim));
+    if (runs.outer == 1) return filled_up(std::move(parts), std::size_t(runs.bytes(n * units)));
+    parts->packed.resize(std::size_t(runs.bytes(n * units)));
     for (int i = 0; i < n; ++i)
-      copy_piece(*in_.type, std::size_t(dim), n, i, in_.data, parts->packed.data() + i * piece,
-                 false);
+      cut_piece(runs, units, i, in_.data, parts->packed.data() + i * runs.bytes(units));
     parts->source = parts->packed;
     return parts;
   }
 
-  // With zeros behind it, as flat pieces are.
+  // With zeros behind it.
   static std::unique_ptr<Parts> filled_up(std::unique_ptr<Parts> parts, std::size_t bytes) {
     if (bytes == parts->source.size()) return parts;
     parts->packed.assign(parts->source.begin(), parts->source.end());
@@ -173,21 +180,21 @@ class Mover {
     return parts;
   }
 
-  // Where the pieces of `out` along `dim` arrive: in it, or in a staging place.
+  // Where the `n` pieces of `out` along `dim` arrive: in it, or in a staging place.
   std::span<std::byte> join_pieces(Parts& parts, std::int64_t dim, int n) {
-    if (dim == kFlatDim) return join_flat(parts, std::size_t(n) * in_bytes().size());
-    if (in_order(*out_.type, std::size_t(dim))) return out_bytes();
-    parts.staging.resize(out_bytes().size());
-    parts.unpack = [out = out_, dim, n, from = parts.staging.data()] {
-      const auto piece = out.type->bytes() / n;
-      for (int i = 0; i < n; ++i)
-        copy_piece(*out.type, std::size_t(dim), n, i, out.data, from + i * piece, true);
+    if (dim == kFlatDim) return join_in_order(parts, std::size_t(n) * in_bytes().size());
+    const Runs runs = runs_of(*out_.type, std::size_t(dim));
+    const auto units = in_.extent(std::size_t(dim));
+    if (runs.outer == 1) return join_in_order(parts, std::size_t(runs.bytes(n * units)));
+    parts.staging.resize(std::size_t(runs.bytes(n * units)));
+    parts.unpack = [out = out_.data, runs, units, n, from = parts.staging.data()] {
+      for (int i = 0; i < n; ++i) join_piece(runs, units, i, from + i * runs.bytes(units), out);
     };
     return parts.staging;
   }
 
   // Without what the last pieces were filled up with.
-  std::span<std::byte> join_flat(Parts& parts, std::size_t bytes) {
+  std::span<std::byte> join_in_order(Parts& parts, std::size_t bytes) {
     const auto out = out_bytes();
     if (bytes == out.size()) return out;
     parts.staging.resize(bytes);
@@ -199,18 +206,12 @@ class Mover {
 
   std::unique_ptr<Move> slice() {
     const auto& a = attrs<Slice>();
-    if (a.dim == kFlatDim) {
-      const auto in = in_bytes();
-      const auto out = out_bytes();
-      const auto begin = std::min(in.size(), std::size_t(index(a.axis)) * out.size());
-      const auto end = std::min(in.size(), begin + out.size());
-      std::fill(std::copy(in.begin() + std::ptrdiff_t(begin), in.begin() + std::ptrdiff_t(end),
-                          out.begin()),
-                out.end(), std::byte{0});
-      return nullptr;
-    }
-    copy_piece(*in_.type, std::size_t(a.dim), mesh_.size(a.axis), index(a.axis), in_.data,
-               out_.data, false);
+    const bool flat = a.dim == kFlatDim;
+    const auto unit = byte_size(in_.dtype());
+    const Runs runs =
+        flat ? Runs{1, in_.elements(), unit} : runs_of(*in_.type, std::size_t(a.dim));
+    cut_piece(runs, flat ? out_.elements() : out_.extent(std::size_t(a.dim)), index(a.axis),
+              in_.data, out_.data);
     return nullptr;
   }
 

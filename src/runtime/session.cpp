@@ -33,20 +33,17 @@ Session::Session(Program program, const Backend& backend, std::unique_ptr<Memory
 
 namespace {
 
-// Where this rank's piece of every dim of a node starts.
-std::map<char, std::int64_t> origins_of(const Graph& graph, const Node& node, const Mesh& mesh,
-                                        const Coordinates& at) {
-  std::map<char, std::int64_t> origins;
+// This rank's part of every split dim of a node.
+DimParts parts_of(const Graph& graph, const Node& node, const Mesh& mesh, const Coordinates& at) {
+  DimParts parts;
   const auto note = [&](const Type& t) {
-    for (std::size_t d = 0; d < t.dims.size(); ++d) {
-      const auto n = pieces(mesh, t.layout.split[d]);
-      if (n > 1)
-        origins[t.dims[d].name] = t.dims[d].extent / n * piece_index(mesh, t.layout.split[d], at);
-    }
+    for (std::size_t d = 0; d < t.dims.size(); ++d)
+      if (!t.layout.split[d].empty())
+        parts[t.dims[d].name] = dim_part(t.dims[d].extent, mesh, t.layout.split[d], at);
   };
   for (Value v : node.in) note(graph.type(v));
   for (Value v : node.out) note(graph.type(v));
-  return origins;
+  return parts;
 }
 
 std::span<const std::byte> place_of(const Tensor& t) {
@@ -67,7 +64,7 @@ void Session::prepare_block(const Block& block, const Backend& backend) {
     PreparedNode p;
     for (Value v : node.in) p.in_types.push_back(local_type(block.graph.type(v), program_.mesh));
     for (Value v : node.out) p.out_types.push_back(local_type(block.graph.type(v), program_.mesh));
-    p.origins = origins_of(block.graph, node, program_.mesh, at);
+    p.parts = parts_of(block.graph, node, program_.mesh, at);
     p.aliases = node.op->aliases(node.attrs, node.in.size());
     if (node.op->movement == Movement::none) {
       const Choice choice = backend.kernels().choose(*node.op, node.attrs, p.in_types, p.out_types);
@@ -139,7 +136,7 @@ void Session::run_node(const Node& node, PreparedNode& p, std::int64_t scratch,
         std::memcpy(out[o].data, in[std::size_t(i)].data, std::size_t(p.out_types[o].bytes()));
         in[std::size_t(i)].data = out[o].data;
       }
-    p.kernel->launch(node.attrs, {in, out, p.origins, scratch_place});
+    p.kernel->launch(node.attrs, {in, out, p.parts, scratch_place});
   }
   if (profiling_ || timeline_) note_time(node, p, start);
 }

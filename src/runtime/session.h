@@ -42,7 +42,7 @@ class Session {
   struct PreparedNode {
     const Kernel* kernel = nullptr;  // null: a movement
     std::vector<Type> in_types, out_types;
-    std::map<char, std::int64_t> origins;
+    DimParts parts;
     std::vector<int> aliases;
     NodeTime time;
   };

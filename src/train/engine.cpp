@@ -14,6 +14,7 @@
 #include "comm/agree.h"
 #include "ir/part.h"
 #include "models/decoder.h"
+#include "models/flops.h"
 #include "ops/adamw.h"
 
 namespace autarky {
@@ -23,14 +24,22 @@ ModelGraphs graphs(const EngineOptions& o) {
   return build_decoder(o.model, {o.dtype, o.batch * o.mesh.size(Axis::dp), o.seq});
 }
 
-StepOptions step_options(const EngineOptions& o, const Backend& backend) {
+// What decides where the layers are.
+StepOptions pipeline_options(const EngineOptions& o) {
   StepOptions s;
   s.mesh = o.mesh;
-  s.rules = default_rules(o.sequence_parallel);
   s.schedule = o.schedule;
-  s.zero_stage = o.zero_stage;
   s.chunks = o.chunks;
   s.stage_layers = o.stage_layers;
+  const ForwardFlops flops = forward_flops_per_token(o.model, o.seq);
+  s.head_layers = flops.head / flops.layer;
+  return s;
+}
+
+StepOptions step_options(const EngineOptions& o, const Backend& backend) {
+  StepOptions s = pipeline_options(o);
+  s.rules = default_rules(o.sequence_parallel);
+  s.zero_stage = o.zero_stage;
   s.recompute = o.recompute;
   s.microbatches = o.microbatches;
   s.lanes = o.lanes;
@@ -65,16 +74,19 @@ void fill_part(const Tensor& part, const std::vector<Stretch>& runs, Value&& val
 
 }  // namespace
 
+Mesh training_mesh(const ModelConfig& model, int dp, int tp, int pp) {
+  Mesh mesh;
+  mesh.size(Axis::pp) = pp;
+  mesh.size(Axis::dp) = dp;
+  mesh.size(Axis::tp) = tp;
+  return with_sub_axes(mesh, model.kv_heads, model.heads / model.kv_heads);
+}
+
 int stage_of(const EngineOptions& o, ParameterBlock block, std::int64_t layer) {
   const int stages = o.mesh.size(Axis::pp);
   if (block == ParameterBlock::embed) return 0;
   if (block == ParameterBlock::head) return stages - 1;
-  StepOptions cut;
-  cut.mesh = o.mesh;
-  cut.schedule = o.schedule;
-  cut.chunks = o.chunks;
-  cut.stage_layers = o.stage_layers;
-  const auto parts = part_layers(int(o.model.layers), cut);
+  const auto parts = part_layers(int(o.model.layers), pipeline_options(o));
   int part = 0;
   while (parts[std::size_t(part)].second <= layer) ++part;
   return part % stages;
@@ -283,7 +295,7 @@ double TrainingEngine::local_loss() const {
   const int b = evaluation_->program().find_buffer("loss.0");
   if (b < 0) return 0;
   const Layout& layout = evaluation_->program().buffers[std::size_t(b)].type.layout;
-  for (Axis a : {Axis::tp, Axis::ep, Axis::cp, Axis::fsdp}) {
+  for (Axis a : {Axis::tpr, Axis::tp, Axis::ep, Axis::cp, Axis::fsdp}) {
     const bool splits = std::any_of(layout.split.begin(), layout.split.end(), [&](const auto& s) {
       return std::find(s.begin(), s.end(), a) != s.end();
     });

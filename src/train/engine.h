@@ -33,8 +33,11 @@ struct EngineOptions {
   int zero_stage = 0;
   PipelineSchedule schedule = PipelineSchedule::one_f_one_b;
   int chunks = 1;                 // of layers per stage
-  std::vector<int> stage_layers;  // of each part of the pipeline; empty: nearly even
+  std::vector<int> stage_layers;  // of each part of the pipeline; empty: balanced
 };
+
+// tp is factored where the model has fewer kv groups (Axis::tpr).
+Mesh training_mesh(const ModelConfig& model, int dp, int tp, int pp);
 
 // What makes a bad step, beside what is not finite. 0: no limit.
 struct StepLimits {

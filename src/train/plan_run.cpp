@@ -43,14 +43,6 @@ void check_parallel(const ParallelSection& p) {
            "1, or pipeline_schedule: interleaved");
 }
 
-Mesh mesh_of(const ParallelSection& p) {
-  Mesh mesh;
-  mesh.size(Axis::pp) = int(p.pipeline_parallel_size);
-  mesh.size(Axis::dp) = int(p.data_parallel_size);
-  mesh.size(Axis::tp) = int(p.tensor_parallel_size);
-  return mesh;
-}
-
 // Rank 0 measures while the others wait, if there is no sheet; whether a kept one is of a busy
 // machine cannot be told while they all start.
 ChipModel chip_of(const Backend& backend, DType dtype, Comm& comm) {
@@ -89,10 +81,12 @@ void check_lengths(const Recipe& r, const ModelConfig& model) {
 Trainer::Trainer(Recipe recipe, const Backend& backend, Comm& comm, bool resume)
     : recipe_(std::move(recipe)), backend_(backend), comm_(comm), resume_(resume) {
   check_parallel(recipe_.parallel);
-  plan_.mesh = mesh_of(recipe_.parallel);
+  plan_.model = model_of(recipe_.model);
+  plan_.mesh = training_mesh(plan_.model, int(recipe_.parallel.data_parallel_size),
+                             int(recipe_.parallel.tensor_parallel_size),
+                             int(recipe_.parallel.pipeline_parallel_size));
   if (comm.size() > 1) check_ranks();  // before ranks wait for each other: all find the same
   if (resume) recipe_.parallel.lanes = from_first(comm, lanes_of_run());
-  plan_.model = model_of(recipe_.model);
   check_lengths(recipe_, plan_.model);
   chip_ = chip_of(backend, recipe_.train.dtype, comm);
   make_plan();
@@ -106,7 +100,7 @@ EngineOptions Trainer::engine_options() const {
   o.seq = recipe_.train.seq_length;
   o.microbatches = int(recipe_.microbatches());
   o.lanes = int(recipe_.parallel.lanes / recipe_.parallel.data_parallel_size);
-  o.mesh = mesh_of(recipe_.parallel);
+  o.mesh = plan_.mesh;
   o.zero_stage = int(recipe_.parallel.zero_stage);
   o.schedule = recipe_.parallel.pipeline_schedule;
   o.chunks = int(recipe_.parallel.virtual_pipeline_size);

@@ -135,7 +135,7 @@ struct ParallelSection {
   bool sequence_parallel = false;
   PipelineSchedule pipeline_schedule = PipelineSchedule::one_f_one_b;
   std::int64_t virtual_pipeline_size = 1;  // chunks of layers on a stage
-  std::vector<std::int64_t> stage_layers;  // of each chunk, in the model's order; default: even
+  std::vector<std::int64_t> stage_layers;  // of each chunk, in the model's order; default: balanced
   std::int64_t lanes = 0;                  // of the gradient's sum; 0: data_parallel_size
   std::int64_t check_every = 100;          // steps: replicas compared; 0: never
   std::int64_t deadline = 600;             // seconds that ranks wait for each other

@@ -32,8 +32,8 @@ void check_case(const Backend& backend, const Subject& s, const Case& c, DType d
     for (const auto& x : all_instances(s, c, size, dtype)) {
       check(backend, x, kernels);
       if (size != Size::small) continue;
-      for (char letter : splittable_letters(x))
-        for (const auto& part : shards(x, letter)) check(backend, part, kernels);
+      for (const ShardCut& cut : cuts(x))
+        for (const auto& part : shards(x, cut)) check(backend, part, kernels);
     }
   set_thread_count(threads);
   std::string names;

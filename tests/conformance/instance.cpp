@@ -153,7 +153,7 @@ std::vector<Values> definition(const Instance& x) {
   for (const auto& t : x.out) out.emplace_back(std::size_t(t.elements()), 0.0);
   std::vector<std::span<const double>> in_spans(x.values.begin(), x.values.end());
   std::vector<std::span<double>> out_spans(out.begin(), out.end());
-  x.op->reference(x.attrs, HostArgs{in_spans, out_spans, x.in, x.out, x.origins});
+  x.op->reference(x.attrs, HostArgs{in_spans, out_spans, x.in, x.out, x.parts});
   return out;
 }
 

@@ -15,7 +15,7 @@ struct Instance {
   std::any attrs;
   std::vector<Type> in, out;
   std::vector<Values> values;  // of the inputs
-  std::map<char, std::int64_t> origins;
+  DimParts parts;
   std::string label;  // for messages
 };
 

@@ -69,7 +69,7 @@ class Launch {
     }
     result.kernel = choice_.kernel->name;
     GuardedMemory scratch(choice_.kernel->scratch(x_.attrs, x_.in, x_.out));
-    choice_.kernel->launch(x_.attrs, KernelArgs{in_, out_, x_.origins, scratch.bytes()});
+    choice_.kernel->launch(x_.attrs, KernelArgs{in_, out_, x_.parts, scratch.bytes()});
     EXPECT_TRUE(scratch.intact()) << "wrote outside of its scratch: " << x_.label;
     check_memory();
     for (const auto& t : out_) {

@@ -1,5 +1,7 @@
 #include <fmt/core.h>
 
+#include <algorithm>
+
 #include "conformance/launch.h"
 #include "conformance/shards.h"
 #include "conformance/suite.h"
@@ -16,12 +18,18 @@ void expect_whole(const Instance& x, const std::vector<Values>& found, const std
                  fmt::format("{}, {}, output {}", x.label, how, o));
 }
 
+// Padding, zero in what goes in, is zero in what comes out.
 void check_letters(const Subject& s, const Case& c) {
   for (const auto& x : all_instances(s, c, Size::small, DType::f64))
-    for (char letter : splittable_letters(x)) {
+    for (const ShardCut& cut : cuts(x)) {
       std::vector<std::vector<Values>> parts;
-      for (const auto& part : shards(x, letter)) parts.push_back(definition(part));
-      expect_whole(x, joined(x, letter, parts), fmt::format("split over {}", letter));
+      for (const auto& part : shards(x, cut)) parts.push_back(definition(part));
+      const std::string how = fmt::format("split over {} by {}", cut.letter, cut.room);
+      expect_whole(x, joined(x, cut, parts), how);
+      for (std::size_t o = 0; o < x.out.size(); ++o)
+        if (std::find(c.auxiliary.begin(), c.auxiliary.end(), int(o)) == c.auxiliary.end()) {
+          EXPECT_EQ(largest_padding(x, cut, o, parts[1][o]), 0) << x.label << ", " << how;
+        }
     }
 }
 

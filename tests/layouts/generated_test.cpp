@@ -1,7 +1,9 @@
-// Every way to cut a step over ranks that these tables name: loss and all gradients of two steps
+// Every way to cut a step over ranks that these tables name: loss and all gradients of three steps
 // against one rank from the same weights, and bit for bit where that is promised.
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <array>
 #include <map>
 
 #include "layouts/run_layout.h"
@@ -21,6 +23,9 @@ struct NamedLayout {
   Family family;
   int layers = 4;
   LayoutRun run;
+  ModelConfig (*config)(Family, int) = tiny_config;
+
+  ModelConfig model() const { return config(family, layers); }
 };
 std::ostream& operator<<(std::ostream& out, const NamedLayout& l) {
   return out << l.name << ": " << describe(l.run);
@@ -51,6 +56,8 @@ class Maker {
       for (const auto& m : kMeshes) add_mesh(family, m[0], m[1], m[2]);
       add_uneven(family);
       add_odd_counts(family);
+      add_odd_sizes(family);
+      add_zero(family);
     }
     std::vector<NamedLayout> some;
     for (std::size_t i = 0; i < all_.size(); i += kEvery) some.push_back(all_[i]);
@@ -64,7 +71,7 @@ class Maker {
     r.mesh.size(Axis::dp) = dp;
     r.mesh.size(Axis::pp) = pp;
     r.lanes = 8;
-    r.steps = 2;
+    r.steps = 3;
     r.update = true;
     return r;
   }
@@ -111,19 +118,50 @@ class Maker {
     }
   }
 
-  void add(Family family, int layers, const LayoutRun& r, const std::string& more) {
+  // Padding, and tp above the number of kv groups; some ranks have nothing of some dims.
+  void add_odd_sizes(Family family) {
+    for (const auto& [tp, dp, pp] : {std::array{2, 1, 1}, {4, 1, 1}, {8, 1, 1}, {2, 2, 1},
+                                     {2, 1, 2}, {4, 2, 1}, {4, 1, 2}})
+      for (const auto config : {odd_config, tiny_config}) {
+        if (config == tiny_config && tp == 2) continue;
+        const ModelConfig c = config(family, 2);
+        LayoutRun r = base(tp, dp, pp);
+        r.mesh = with_sub_axes(r.mesh, c.kv_heads, c.heads / c.kv_heads);
+        r.sequence_parallel = all_.size() % 2 == 0;
+        r.recompute = kRecompute[all_.size() % 3];
+        add(family, 2, r, config == odd_config ? "OddSizes" : "", config);
+      }
+  }
+
+  void add_zero(Family family) {
+    for (const auto& [tp, dp, pp] :
+         {std::array{1, 2, 1}, {2, 2, 1}, {1, 2, 2}, {2, 2, 2}})
+      for (int stage = 1; stage <= 3; ++stage) {
+        LayoutRun r = base(tp, dp, pp);
+        r.zero_stage = stage;
+        r.schedule = pp > 1 ? kSchedules[all_.size() % 4] : PipelineSchedule::one_f_one_b;
+        r.chunks = r.schedule == PipelineSchedule::interleaved ? 2 : 1;
+        r.sequence_parallel = tp > 1 && stage % 2 == 0;
+        r.recompute = kRecompute[all_.size() % 3];
+        add(family, r.chunks * pp, r, "Zero" + std::to_string(stage), wide_config);
+      }
+  }
+
+  void add(Family family, int layers, const LayoutRun& r, const std::string& more,
+           ModelConfig (*config)(Family, int) = tiny_config) {
     std::string name = family_word(family) + more;
     const auto axis = [&](const char* word, Axis a) {
       if (r.mesh.size(a) > 1) name += word + std::to_string(r.mesh.size(a));
     };
     axis("Tp", Axis::tp);
+    axis("Tpr", Axis::tpr);
     axis("Dp", Axis::dp);
     axis("Pp", Axis::pp);
     if (r.sequence_parallel) name += "Sp";
     if (r.mesh.size(Axis::pp) > 1) name += schedule_word(r.schedule);
     constexpr const char* kWords[] = {"KeepAll", "KeepSome", "KeepNone"};
     name += kWords[std::size_t(r.recompute)];
-    all_.push_back({name, family, layers, r});
+    all_.push_back({name, family, layers, r, config});
   }
 
   std::vector<NamedLayout> all_;
@@ -132,11 +170,13 @@ class Maker {
 // What all layouts of a kind are compared with, made once per process.
 const LayoutResult& reference_of(const NamedLayout& layout, const LayoutRun& run) {
   static std::map<std::string, LayoutResult> known;
-  const std::string key = family_word(layout.family) + std::to_string(layout.layers) +
-                          describe(run) + std::string(dtype_name(run.dtype));
+  const ModelConfig config = layout.model();
+  const std::string key =
+      fmt::format("{} {} {} {} {}", family_word(layout.family), config.layers, config.ffn,
+                  describe(run), dtype_name(run.dtype));
   const auto it = known.find(key);
   if (it != known.end()) return it->second;
-  return known[key] = run_layout(tiny_config(layout.family, layout.layers), run);
+  return known[key] = run_layout(config, run);
 }
 
 class GeneratedLayouts : public testing::TestWithParam<NamedLayout> {};
@@ -146,14 +186,15 @@ TEST_P(GeneratedLayouts, TrainAsOneRankDoes) {
   LayoutRun one = without_pipeline(l.run);
   one.mesh = {};
   one.sequence_parallel = false;
-  expect_same(reference_of(l, one), run_layout(tiny_config(l.family, l.layers), l.run), 1e-10);
+  one.zero_stage = 0;
+  expect_same(reference_of(l, one), run_layout(l.model(), l.run), 1e-10);
 }
 
 void expect_same_bits(const NamedLayout& l, DType dtype) {
   LayoutRun run = l.run;
   run.dtype = dtype;
   const LayoutResult& one = reference_of(l, without_pipeline(run));
-  const LayoutResult whole = run_layout(tiny_config(l.family, l.layers), run);
+  const LayoutResult whole = run_layout(l.model(), run);
   EXPECT_EQ(whole.losses, one.losses);
   EXPECT_TRUE(whole.gradients == one.gradients) << first_difference(whole, one);
 }

@@ -21,18 +21,23 @@ constexpr std::int64_t kSeq = 8;
 // Calls body(local index, whole index) for every element that a rank holds of a value.
 template <class Body>
 void each_element(const Type& type, const Mesh& mesh, int rank, Body&& body) {
-  const Type local = local_type(type, mesh);
+  const std::int64_t count = local_type(type, mesh).elements();
+  Type dims = type;
+  dims.layout.flat.clear();
+  const Type local = local_type(dims, mesh);
   const auto at = mesh.coordinates(rank);
-  for (std::int64_t i = 0; i < local.elements(); ++i) {
-    std::int64_t rest = i, whole = 0, stride = 1;
+  const auto first = type.layout.flat.empty() ? 0 : count * piece_index(mesh, type.layout.flat, at);
+  for (std::int64_t i = 0; i < count && first + i < local.elements(); ++i) {
+    std::int64_t rest = first + i, whole = 0, stride = 1;
+    bool padding = false;
     for (std::size_t d = type.dims.size(); d-- > 0;) {
-      const auto extent = local.dims[d].extent;
-      const auto origin = extent * piece_index(mesh, type.layout.split[d], at);
-      whole += (origin + rest % extent) * stride;
+      const DimPart part = dim_part(type.dims[d].extent, mesh, type.layout.split[d], at);
+      padding |= rest % part.extent >= part.count;
+      whole += (part.origin + rest % part.extent) * stride;
       stride *= type.dims[d].extent;
-      rest /= extent;
+      rest /= part.extent;
     }
-    body(i, whole);
+    if (!padding) body(i, whole);
   }
 }
 
@@ -136,6 +141,24 @@ class RankRun {
 
 }  // namespace
 
+ModelConfig wide_config(Family family, int layers) {
+  ModelConfig c = tiny_config(family, layers);
+  c.hidden = 64;
+  c.head_dim = 64 / c.heads;
+  c.ffn = 160;
+  c.vocab = 136;
+  return c;
+}
+
+ModelConfig odd_config(Family family, int layers) {
+  ModelConfig c = tiny_config(family, layers);
+  c.kv_heads = family == Family::gpt2 ? 3 : 2;
+  c.heads = family == Family::gpt2 ? 3 : 6;
+  c.ffn = 23;
+  c.vocab = 17;
+  return c;
+}
+
 ModelConfig tiny_config(Family family, int layers) {
   ModelConfig c;
   c.family = family;
@@ -171,6 +194,7 @@ LayoutResult run_layout(const ModelConfig& config, const LayoutRun& run) {
   run_local_ranks(run.mesh.ranks(), [&](Comm& comm) {
     StepOptions o;
     o.mesh = run.mesh;
+    o.zero_stage = run.zero_stage;
     o.rules = run.rules.value_or(default_rules(run.sequence_parallel));
     o.recompute = run.recompute;
     o.schedule = run.schedule;
@@ -204,6 +228,7 @@ std::string describe(const LayoutRun& run) {
   std::string text = fmt::format("{} {} recompute {}, {} sequences, {} lanes", run.mesh.to_string(),
                                  pipeline_schedule_name(run.schedule),
                                  recompute_name(run.recompute), run.global_batch, run.lanes);
+  if (run.zero_stage > 0) text += fmt::format(", ZeRO {}", run.zero_stage);
   if (run.chunks > 1) text += fmt::format(", {} chunks", run.chunks);
   for (int n : run.stage_layers) text += fmt::format(", {} layers", n);
   for (const auto& r : run.rules.value_or(default_rules(run.sequence_parallel)))
@@ -213,8 +238,9 @@ std::string describe(const LayoutRun& run) {
 
 LayoutRun without_pipeline(const LayoutRun& run) {
   LayoutRun one = run;
-  one.mesh = {};
-  one.mesh.size(Axis::tp) = run.mesh.size(Axis::tp);
+  one.mesh.size(Axis::pp) = 1;
+  one.zero_stage = run.zero_stage < 2 ? 0 : 2;
+  if (one.zero_stage == 0) one.mesh.size(Axis::dp) = 1;
   one.schedule = PipelineSchedule::one_f_one_b;
   one.recompute = Recompute::selective;
   one.chunks = 1;

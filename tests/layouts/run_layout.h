@@ -24,6 +24,7 @@ struct LayoutRun {
   std::vector<int> stage_layers = {};
   int steps = 1;                            // on the same data; more want `update`
   std::optional<ShardingRules> rules = {};  // none: the default table
+  int zero_stage = 0;
 };
 
 struct LayoutResult {
@@ -38,11 +39,16 @@ LayoutResult run_layout(const ModelConfig& config, const LayoutRun& run);
 
 // A small model of a family for these tests.
 ModelConfig tiny_config(Family family, int layers = 4);
+// Large enough for ZeRO over two ranks to cut its matrices.
+ModelConfig wide_config(Family family, int layers);
+// With heads, features and a vocabulary that no number of ranks divides.
+ModelConfig odd_config(Family family, int layers);
 
 // In words, for messages: "pp2 tp2 zero-bubble none s:tp ...".
 std::string describe(const LayoutRun& run);
 
-// The run that `run` must equal bit for bit: the same tp, rules and lanes, one rank of all else.
+// The run that `run` must equal bit for bit: the same tp, rules and lanes, one rank of all else but
+// dp where ZeRO 2 and 3 have sums of their own.
 LayoutRun without_pipeline(const LayoutRun& run);
 
 // "layer.0.mlp.up_proj.weight", or nothing.

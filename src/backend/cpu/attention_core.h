@@ -24,6 +24,7 @@ using WriteRows = HeadRows<void*>;
 
 struct Attention {
   std::int64_t b = 0, s = 0, t = 0, g = 0, r = 0, d = 0;
+  std::int64_t padding = 0;  // the last of the r: their o is 0
   DType dtype = DType::f32;  // of q, k, v, o and their gradients: f32 or bf16
   float scale = 1;
   std::int64_t window = 0;              // 0 = none

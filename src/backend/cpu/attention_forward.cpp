@@ -73,7 +73,8 @@ class ForwardTask {
               float* lse) {
     for (std::int64_t row = 0; row < tile.rows; ++row) {
       const RowState state = states_[std::size_t(row)];
-      scale_row(state.sum > 0 ? 1 / state.sum : 0.0f, x.d, o_ + row * x.d);
+      const bool zero = !(state.sum > 0) || row % x.r >= x.r - x.padding;
+      scale_row(zero ? 0.0f : 1 / state.sum, x.d, o_ + row * x.d);
       const std::int64_t query = tile.first + row / x.r;
       lse[head_index(x, at, query) + row % x.r] =
           state.sum > 0 ? state.max + std::log(state.sum) : kNone;

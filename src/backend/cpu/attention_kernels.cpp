@@ -15,10 +15,12 @@ Rows rows_of(const Tensor& t) {
   return {t.data, row * t.extent(1), row};
 }
 
-cpu::Attention problem_of(const AttentionAttrs& a, std::span<const Tensor> in) {
+cpu::Attention problem_of(const AttentionAttrs& a, const KernelArgs& args) {
+  const auto in = args.in;
   cpu::Attention x;
   x.b = in[0].extent(0), x.s = in[0].extent(1), x.t = in[1].extent(1);
   x.g = in[0].extent(2), x.r = in[0].extent(3), x.d = in[0].extent(4);
+  x.padding = x.r - args.count(in[0].type->dims[3]);
   x.dtype = in[0].dtype();
   x.scale = float(a.scale);
   x.window = a.window;
@@ -40,12 +42,12 @@ Support supports_inputs(Types in) {
 }
 
 void launch_forward(const AttentionAttrs& a, const KernelArgs& x) {
-  attention_forward(problem_of(a, x.in), rows_of<WriteRows>(x.out[0]), x.out[1].as<float>());
+  attention_forward(problem_of(a, x), rows_of<WriteRows>(x.out[0]), x.out[1].as<float>());
 }
 
 void launch_grad(const AttentionAttrs& a, const KernelArgs& x) {
   attention_backward(
-      problem_of(a, x.in),
+      problem_of(a, x),
       {rows_of<ReadRows>(x.in[7]), x.in[8].as<const float>(), rows_of<ReadRows>(x.in[9]),
        rows_of<WriteRows>(x.out[0]), rows_of<WriteRows>(x.out[1]), rows_of<WriteRows>(x.out[2])});
 }

@@ -11,11 +11,6 @@
 namespace autarky::cpu {
 namespace {
 
-void store_element(float x, DType dtype, std::byte* row, std::int64_t i) {
-  if (dtype == DType::f32) reinterpret_cast<float*>(row)[i] = x;
-  else reinterpret_cast<bf16*>(row)[i] = bf16(x);
-}
-
 // Row of exponentials -> d_loss (softmax - onehot), and the loss.
 void finish_row(const VocabShape& shape, const VocabChunk& chunk, const KernelArgs& args,
                 std::int64_t token, std::int64_t row) {

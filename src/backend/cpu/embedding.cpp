@@ -13,7 +13,7 @@ namespace {
 
 void launch_embedding(const Embedding::Attrs&, const KernelArgs& x) {
   const Type& table = *x.in[1].type;
-  const std::int64_t rows = table.dims[0].extent, origin = x.origin(table.dims[0].name);
+  const std::int64_t rows = x.count(table.dims[0]), origin = x.origin(table.dims[0].name);
   const std::int64_t row_bytes = table.dims[1].extent * byte_size(table.dtype);
   const auto* ids = x.in[0].as<const std::int32_t>();
   parallel_ranges(x.in[0].elements(), rows_per_piece(table.dims[1].extent),
@@ -32,13 +32,13 @@ constexpr std::int64_t kColumns = 256, kShares = 16;
 
 // A task owns the rows [share, share + 16, ..] of a block of columns, and adds tokens in order.
 void launch_embedding_grad(const EmbeddingGrad::Attrs& a, const KernelArgs& x) {
-  const std::int64_t rows = x.out[0].extent(0), e = x.out[0].extent(1);
+  const std::int64_t rows = x.count(x.out[0].type->dims[0]), e = x.out[0].extent(1);
   const std::int64_t origin = x.origin(a.dim[0]), tokens = x.in[0].elements();
   const auto* ids = x.in[0].as<const std::int32_t>();
   const DType dtype = x.in[1].dtype();
   float* table = x.out[0].as<float>();
   if (!a.accumulate)
-    parallel_ranges(rows * e, kPieceElements, [&](std::int64_t begin, std::int64_t end) {
+    parallel_ranges(x.out[0].elements(), kPieceElements, [&](std::int64_t begin, std::int64_t end) {
       std::fill(table + begin, table + end, 0.0f);
     });
   parallel_for(ceil_div(e, kColumns) * kShares, [&](std::int64_t task, int) {

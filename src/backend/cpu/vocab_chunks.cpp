@@ -1,5 +1,7 @@
 #include "backend/cpu/vocab_chunks.h"
 
+#include <algorithm>
+
 #include "backend/cpu/pieces.h"
 #include "base/error.h"
 
@@ -21,13 +23,13 @@ std::int64_t row_stride(std::int64_t v) { return ceil_div(v, 32) / 2 * 64 + 32; 
 
 }  // namespace
 
-VocabShape::VocabShape(const Type& x, const Type& w)
+VocabShape::VocabShape(const Type& x, const Type& w, std::int64_t rows)
     : tokens(x.dims[0].extent * x.dims[1].extent),
       e(x.dims[2].extent),
-      v(w.dims[0].extent),
+      v(rows),
       dtype(x.dtype),
-      chunk(chunk_tokens(tokens, v)),
-      stride(row_stride(v)),
+      chunk(chunk_tokens(tokens, w.dims[0].extent)),
+      stride(row_stride(w.dims[0].extent)),
       blocks(ceil_div(v, kVocabBlock)) {}
 
 std::int64_t VocabShape::scratch_bytes() const {
@@ -58,8 +60,9 @@ void VocabChunk::multiply(const Tensor& x, const Tensor& w, TokenRange tokens,
        {w.data, shape_.dtype, 1, shape_.e}, {rows_, shape_.dtype, shape_.stride}, epilogue);
 }
 
-void VocabChunk::exponentials(const KernelArgs& args, TokenRange tokens,
-                              std::int64_t origin) const {
+void VocabChunk::exponentials(const KernelArgs& args, TokenRange tokens, std::int64_t origin,
+                              float* kept) const {
+  const std::int64_t row = args.in[1].extent(0);
   const auto* targets = args.in[2].as<const std::int32_t>() + tokens.first;
   multiply(args.in[0], args.in[1], tokens, [&](const GemmTile& tile) {
     AUTARKY_CHECK(tile.col0 % kVocabBlock == 0, "tiles begin at whole blocks");
@@ -68,6 +71,7 @@ void VocabChunk::exponentials(const KernelArgs& args, TokenRange tokens,
       const std::int64_t r = tile.row0 + i, column = targets[r] - origin - tile.col0;
       float* logits = tile.values + i * tile.ld;
       if (targets[r] >= 0 && column >= 0 && column < tile.cols) targets_[r] = logits[column];
+      if (kept) std::copy_n(logits, tile.cols, kept + (tokens.first + r) * row + tile.col0);
       const VocabBlocks whole = blocks(r);
       exp_by_block(logits, tile.cols, {whole.max + block, whole.sum + block});
     }

@@ -7,7 +7,7 @@
 
 namespace autarky::cpu {
 
-// x [tokens e], w [v e]; chunks of equal size from the shape alone.
+// x [tokens e], w [v e], of which `v` rows are no padding; chunks of equal size from the shape alone.
 struct VocabShape {
   std::int64_t tokens, e, v;
   DType dtype;          // of x, w and of what is stored of a chunk
@@ -15,7 +15,8 @@ struct VocabShape {
   std::int64_t stride;  // of a row of a chunk
   std::int64_t blocks;  // of kVocabBlock
 
-  VocabShape(const Type& x, const Type& w);
+  VocabShape(const Type& x, const Type& w) : VocabShape(x, w, w.dims[0].extent) {}
+  VocabShape(const Type& x, const Type& w, std::int64_t v);
   std::int64_t scratch_bytes() const;
 };
 
@@ -37,8 +38,9 @@ class VocabChunk {
   void multiply(const Tensor& x, const Tensor& w, TokenRange tokens,
                 const GemmEpilogue& epilogue) const;
   // Rows become exponentials by block, with their statistics; target_logit is set for the tokens
-  // whose target (less `origin`) is a row of w.
-  void exponentials(const KernelArgs& args, TokenRange tokens, std::int64_t origin) const;
+  // whose target (less `origin`) is a row of w. `kept`: the logits, [tokens, row of w] of the batch.
+  void exponentials(const KernelArgs& args, TokenRange tokens, std::int64_t origin,
+                    float* kept = nullptr) const;
   // dx = rows w, dw (+)= rows^T x
   void gradients(const KernelArgs& args, TokenRange tokens, bool accumulate) const;
 
@@ -47,6 +49,11 @@ class VocabChunk {
   float *targets_, *stats_;
   std::byte* rows_;
 };
+
+inline void store_element(float x, DType dtype, std::byte* row, std::int64_t i) {
+  if (dtype == DType::f32) reinterpret_cast<float*>(row)[i] = x;
+  else reinterpret_cast<bf16*>(row)[i] = bf16(x);
+}
 
 // body(tokens) for every chunk, in order.
 template <class Body>

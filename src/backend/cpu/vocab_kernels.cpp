@@ -1,4 +1,7 @@
 // vocab_stats and vocab_stats_grad: the loss over a slice of the vocabulary.
+#include <algorithm>
+#include <cmath>
+
 #include "backend/cpu/kernels.h"
 #include "backend/cpu/pieces.h"
 #include "backend/cpu/supports.h"
@@ -8,43 +11,96 @@
 namespace autarky::cpu {
 namespace {
 
-void launch_stats(const VocabStats::Attrs&, const KernelArgs& args) {
-  const VocabShape shape(*args.in[0].type, *args.in[1].type);
+VocabShape shape_of(const KernelArgs& args) {
+  const Type& w = *args.in[1].type;
+  return {*args.in[0].type, w, args.count(w.dims[0])};
+}
+
+template <class T>
+void zero(const Tensor& t) {
+  std::fill_n(t.as<T>(), t.elements(), T{});
+}
+
+void launch_stats(const VocabStats::Attrs& a, const KernelArgs& args) {
+  const VocabShape shape = shape_of(args);
   const VocabChunk chunk(shape, args.scratch);
   const std::int64_t origin = args.origin('v');
   const auto* targets = args.in[2].as<const std::int32_t>();
+  float* kept = a.keep ? args.out[2].as<float>() : nullptr;
+  if (kept && shape.v < args.in[1].extent(0)) zero<float>(args.out[2]);
   each_chunk(shape, [&](TokenRange tokens) {
-    chunk.exponentials(args, tokens, origin);
+    chunk.exponentials(args, tokens, origin, kept);
     parallel_for(tokens.count, [&](std::int64_t row, int) {
       const std::int64_t token = tokens.first + row, target = targets[token] - origin;
       const bool here = targets[token] >= 0 && target >= 0 && target < shape.v;
-      args.out[0].as<float>()[token] = log_sum_exp(chunk.blocks(row), shape.blocks);
+      args.out[0].as<float>()[token] =
+          shape.v > 0 ? log_sum_exp(chunk.blocks(row), shape.blocks) : -INFINITY;
       args.out[1].as<float>()[token] = here ? chunk.target_logit(row) : 0;
     });
   });
 }
 
-// dlogit[v] = d_lse exp(logit - lse) + d_target [v = target]
-void launch_grad(const VocabStatsGrad::Attrs&, const KernelArgs& args) {
-  const VocabShape shape(*args.in[0].type, *args.in[1].type);
-  const VocabChunk chunk(shape, args.scratch);
-  const std::int64_t origin = args.origin('v');
-  const auto* targets = args.in[2].as<const std::int32_t>();
-  const float *lse = args.in[3].as<const float>(), *d_lse = args.in[4].as<const float>();
-  const float* d_target = args.in[5].as<const float>();
-  each_chunk(shape, [&](TokenRange tokens) {
-    chunk.multiply(args.in[0], args.in[1], tokens, [&](const GemmTile& tile) {
+// dlogit[v] = d_lse exp(logit - lse) + d_target [v = target], of logits made again or kept.
+class StatsGrad {
+ public:
+  StatsGrad(const VocabStatsGrad::Attrs& a, const KernelArgs& args)
+      : args_(args),
+        kept_(a.kept ? args.in[6].as<const float>() : nullptr),
+        shape_(shape_of(args)),
+        chunk_(shape_, args.scratch) {}
+
+  void run() const {
+    if (shape_.v < args_.in[1].extent(0)) zero<float>(args_.out[1]);
+    each_chunk(shape_, [&](TokenRange tokens) {
+      if (kept_) from_kept(tokens);
+      else made_again(tokens);
+      chunk_.gradients(args_, tokens, tokens.first > 0);
+    });
+  }
+
+ private:
+  float value(std::size_t input, std::int64_t token) const {
+    return args_.in[input].as<const float>()[token];
+  }
+  // The target's column among `cols` from `col0`, or -1.
+  std::int64_t column(std::int64_t token, std::int64_t col0, std::int64_t cols) const {
+    const std::int64_t target = args_.in[2].as<const std::int32_t>()[token];
+    const std::int64_t c = target - args_.origin('v') - col0;
+    return target >= 0 && c >= 0 && c < cols ? c : -1;
+  }
+
+  void made_again(TokenRange tokens) const {
+    chunk_.multiply(args_.in[0], args_.in[1], tokens, [&](const GemmTile& tile) {
       for (std::int64_t i = 0; i < tile.rows; ++i) {
         const std::int64_t token = tokens.first + tile.row0 + i;
-        const std::int64_t column = targets[token] - origin - tile.col0;
         float* logits = tile.values + i * tile.ld;
-        scaled_softmax(d_lse[token], lse[token], tile.cols, logits);
-        if (targets[token] >= 0 && column >= 0 && column < tile.cols)
-          logits[column] += d_target[token];
+        scaled_softmax(value(4, token), value(3, token), tile.cols, logits, DType::f32, logits);
+        if (const auto c = column(token, tile.col0, tile.cols); c >= 0)
+          logits[c] += value(5, token);
       }
     });
-    chunk.gradients(args, tokens, tokens.first > 0);
-  });
+  }
+
+  void from_kept(TokenRange tokens) const {
+    parallel_for(tokens.count, [&](std::int64_t r, int) {
+      const std::int64_t token = tokens.first + r;
+      const float* logits = kept_ + token * args_.in[1].extent(0);
+      const float scale = value(4, token), lse = value(3, token);
+      scaled_softmax(scale, lse, shape_.v, logits, shape_.dtype, chunk_.row(r));
+      if (const auto c = column(token, 0, shape_.v); c >= 0)
+        store_element(scale * std::exp(logits[c] - lse) + value(5, token), shape_.dtype,
+                      chunk_.row(r), c);
+    });
+  }
+
+  const KernelArgs& args_;
+  const float* kept_;
+  VocabShape shape_;
+  VocabChunk chunk_;
+};
+
+void launch_grad(const VocabStatsGrad::Attrs& a, const KernelArgs& args) {
+  StatsGrad(a, args).run();
 }
 
 std::int64_t scratch_bytes(Types in) { return VocabShape(in[0], in[1]).scratch_bytes(); }
@@ -62,8 +118,10 @@ void add_vocab_kernels(KernelTable& table) {
       launch_stats, [](const auto&, Types in, Types) { return scratch_bytes(in); }});
   table.add<VocabStatsGrad>(TypedKernel<VocabStatsGrad>{
       "chunks of tokens",
-      [](const auto&, Types in, Types out) {
-        return first_refusal({supports_inputs(in), wants(in[3], DType::f32, "lse"),
+      [](const auto& a, Types in, Types out) {
+        return first_refusal({supports_inputs(in),
+                              a.kept ? wants(in[6], DType::f32, "logits") : Support{},
+                              wants(in[3], DType::f32, "lse"),
                               wants(in[4], DType::f32, "d_lse"),
                               wants(in[5], DType::f32, "d_target"),
                               wants(out[1], DType::f32, "dw")});

@@ -49,9 +49,13 @@ float sum_blocks(const VocabBlocks& blocks, std::int64_t count) {
   return float(double(top) + std::log(double(sum_of(sum))));
 }
 
-void exp_of_row(float scale, float lse, std::int64_t n, float* x) {
-  each_vector(n, [&](std::int64_t i, auto part) HWY_ATTR {
-    store(hn::Mul(all(scale), exp(hn::Sub(load(x + i, part), all(lse)))), x + i, part);
+void exp_of_row(float scale, float lse, std::int64_t n, const float* x, DType dtype,
+                void* values) {
+  with_storage(dtype, [&](auto element) HWY_ATTR {
+    auto* y = static_cast<decltype(element)*>(values);
+    each_vector(n, [&](std::int64_t i, auto part) HWY_ATTR {
+      store(hn::Mul(all(scale), exp(hn::Sub(load(x + i, part), all(lse)))), y + i, part);
+    });
   });
 }
 
@@ -91,12 +95,13 @@ void softmax_from_blocks(const VocabBlocks& blocks, float scale, float lse, DTyp
                          std::int64_t v, void* values) {
   const std::int64_t count = (v + kVocabBlock - 1) / kVocabBlock;
   std::copy_n(blocks.max, count, blocks.sum);
-  scaled_softmax(scale, lse, count, blocks.sum);
+  scaled_softmax(scale, lse, count, blocks.sum, DType::f32, blocks.sum);
   HWY_DYNAMIC_DISPATCH(scale_blocks)(blocks.sum, dtype, v, values);
 }
 
-void scaled_softmax(float scale, float lse, std::int64_t n, float* logits) {
-  HWY_DYNAMIC_DISPATCH(exp_of_row)(scale, lse, n, logits);
+void scaled_softmax(float scale, float lse, std::int64_t n, const float* logits, DType dtype,
+                    void* values) {
+  HWY_DYNAMIC_DISPATCH(exp_of_row)(scale, lse, n, logits, dtype, values);
 }
 
 }  // namespace autarky::cpu

@@ -23,7 +23,8 @@ float log_sum_exp(const VocabBlocks& blocks, std::int64_t count);
 void softmax_from_blocks(const VocabBlocks& blocks, float scale, float lse, DType dtype,
                          std::int64_t v, void* values);
 
-// n logits become scale * exp(logit - lse).
-void scaled_softmax(float scale, float lse, std::int64_t n, float* logits);
+// values = scale * exp(logit - lse), stored as `dtype`; may be in place as f32.
+void scaled_softmax(float scale, float lse, std::int64_t n, const float* logits, DType dtype,
+                    void* values);
 
 }  // namespace autarky::cpu

@@ -37,7 +37,7 @@ void launch_reference(const OpInfo& op, const std::any& attrs, const KernelArgs&
   }
   in_spans.assign(in.begin(), in.end());
   out_spans.assign(out.begin(), out.end());
-  op.reference(attrs, HostArgs{in_spans, out_spans, in_types, out_types, args.origins});
+  op.reference(attrs, HostArgs{in_spans, out_spans, in_types, out_types, args.parts});
   for (std::size_t i = 0; i < out.size(); ++i) from_doubles(out[i], args.out[i]);
 }
 

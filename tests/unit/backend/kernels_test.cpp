@@ -24,13 +24,13 @@ const KernelTable& definitions() {
 
 template <Operation Op>
 std::vector<Operand> run(const typename Op::Attrs& a, const std::vector<Operand>& in,
-                         const Origins& origins = {}) {
-  return run_kernel(cpu_kernels(), op_info<Op>(), std::any(a), in, origins);
+                         const DimParts& parts = {}) {
+  return run_kernel(cpu_kernels(), op_info<Op>(), std::any(a), in, parts);
 }
 template <Operation Op>
 std::vector<Operand> define(const typename Op::Attrs& a, const std::vector<Operand>& in,
-                            const Origins& origins = {}) {
-  return run_kernel(definitions(), op_info<Op>(), std::any(a), in, origins);
+                            const DimParts& parts = {}) {
+  return run_kernel(definitions(), op_info<Op>(), std::any(a), in, parts);
 }
 template <Operation Op>
 Choice choose(const typename Op::Attrs& a, const std::vector<Type>& in) {
@@ -39,8 +39,8 @@ Choice choose(const typename Op::Attrs& a, const std::vector<Type>& in) {
 }
 template <Operation Op>
 void expect_definition(const typename Op::Attrs& a, const std::vector<Operand>& in, double within,
-                       const Origins& origins = {}) {
-  auto found = run<Op>(a, in, origins), wanted = define<Op>(a, in, origins);
+                       const DimParts& parts = {}) {
+  auto found = run<Op>(a, in, parts), wanted = define<Op>(a, in, parts);
   for (std::size_t i = 0; i < wanted.size(); ++i)
     EXPECT_LT(difference(found[i].values(), wanted[i].values()), within) << "output " << i;
 }
@@ -323,12 +323,12 @@ TEST(CpuKernels, VocabularySlicesTakeTheirOwnTargetsOnly) {
   const std::vector<Operand> in = {
       normal(Type(DType::f32, {b, s, e}), 1), normal(Type(DType::f32, {v, e}), 2),
       Operand(Type(DType::i32, {b, s}), {66, 67, 133, 134, -1, 100, 0, 90, 91, 92})};
-  expect_definition<VocabStats>({}, in, 1e-6, {{'v', 67}});
+  expect_definition<VocabStats>({}, in, 1e-6, {{'v', {67, 67, 67}}});
   auto more = in;
   more.push_back(filled(tokens, Fill::positive, 0, 4));
   more.push_back(normal(tokens, 5));
   more.push_back(normal(tokens, 6));
-  expect_definition<VocabStatsGrad>({}, more, 2e-6, {{'v', 67}});
+  expect_definition<VocabStatsGrad>({}, more, 2e-6, {{'v', {67, 67, 67}}});
 }
 
 TEST(CpuKernels, EmbeddingGradientsAddRepeatedIdsAndLeaveOtherRanksRows) {
@@ -336,8 +336,8 @@ TEST(CpuKernels, EmbeddingGradientsAddRepeatedIdsAndLeaveOtherRanksRows) {
   const std::vector<Operand> in = {Operand(Type(DType::i32, {b, s}), {20, 39, 20, 19, 40, 20}),
                                    normal(Type(DType::bf16, {b, s, e}), 1),
                                    normal(Type(DType::f32, {v, e}), 2)};
-  expect_definition<EmbeddingGrad>({20, "v", DType::f32, true}, in, 1e-6, {{'v', 20}});
-  expect_definition<EmbeddingGrad>({20}, {in[0], in[1]}, 1e-6, {{'v', 20}});
+  expect_definition<EmbeddingGrad>({20, "v", DType::f32, true}, in, 1e-6, {{'v', {20, 20, 20}}});
+  expect_definition<EmbeddingGrad>({20}, {in[0], in[1]}, 1e-6, {{'v', {20, 20, 20}}});
 }
 
 TEST(CpuKernels, ExactSumsMarkWhatIsNotFinite) {

@@ -51,12 +51,10 @@ class AlignedBytes {
   std::size_t size_;
 };
 
-using Origins = std::map<char, std::int64_t>;
-
 // The outputs of the kernel that `table` chooses; those that work in place change `in`'s copy.
 inline std::vector<Operand> run_kernel(const KernelTable& table, const OpInfo& op,
                                        const std::any& attrs, std::vector<Operand> in,
-                                       const Origins& origins = {}) {
+                                       const DimParts& parts = {}) {
   std::vector<Type> in_types, out_types;
   for (const auto& x : in) in_types.push_back(x.type);
   out_types = output_types(op, attrs, in_types);
@@ -72,7 +70,7 @@ inline std::vector<Operand> run_kernel(const KernelTable& table, const OpInfo& o
   }
   const Kernel& kernel = *table.choose(op, attrs, in_types, out_types).kernel;
   AlignedBytes scratch(kernel.scratch(attrs, in_types, out_types));
-  kernel.launch(attrs, KernelArgs{in_tensors, out_tensors, origins, scratch.span()});
+  kernel.launch(attrs, KernelArgs{in_tensors, out_tensors, parts, scratch.span()});
   for (std::size_t i = 0; i < out.size(); ++i)
     if (out_tensors[i].data != out[i].bytes.data())
       std::memcpy(out[i].bytes.data(), out_tensors[i].data, out[i].bytes.size());
