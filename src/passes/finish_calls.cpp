@@ -1,5 +1,4 @@
-// The calls that come once per step: zeroes before it; reduction, tied weights, norm and optimizer
-// after it.
+// The calls that come once per step: zeroes before it; tied weights, norm and optimizer after it.
 #include <fmt/core.h>
 
 #include <algorithm>
@@ -26,12 +25,15 @@ std::map<std::string, Type> digits(const StepContext& c) {
   return all;
 }
 
+std::string reduced_name(const std::string& scope, const std::string& param) {
+  return fmt::format("reduced.{}.{}", scope, param);
+}
+
 class FinishCalls {
  public:
   explicit FinishCalls(StepContext& c) : c_(c) {}
 
   void run() {
-    each(&FinishCalls::reduce);
     if (c_.model.tied()) tie();
     if (c_.o.update) each(&FinishCalls::norm);
     finish();
@@ -44,25 +46,6 @@ class FinishCalls {
   void each(void (FinishCalls::*body)(const std::string&, const PartBlocks&)) {
     c_.each_scope(
         [&](const std::string& scope, const PartBlocks& part) { (this->*body)(scope, part); });
-  }
-
-  static std::string reduced_name(const std::string& scope, const std::string& param) {
-    return fmt::format("reduced.{}.{}", scope, param);
-  }
-
-  // After this the reduced gradient of p is the buffer "reduced.<scope>.<p>".
-  void reduce(const std::string& scope, const PartBlocks& part) {
-    Scope s{scope, -1, -1, 0, {}};
-    const int block = c_.cached("reduce." + StepContext::kind_of_scope(scope),
-                                [&] { return reduce_block(part.params); });
-    for (const auto& p : part.params) {
-      const std::string grad = grad_name(scope, p.name, 0), reduced = reduced_name(scope, p.name);
-      if (p.grad.layout == p.state.layout) c_.builder.rename(reduced, grad);
-      else c_.builder.share(reduced, p.state, grad);
-      s.bound["grad." + p.name] = grad;
-      s.bound["reduced." + p.name] = reduced;
-    }
-    c_.builder.call(block, s);
   }
 
   // The table's gradient is that of the embedding and then that of the head. The last of several
@@ -161,6 +144,20 @@ void add_zero(StepContext& c) {
   if (c.o.update)
     for (const auto& [port, type] : digits(c)) values.emplace_back(port, type);
   c.builder.call(c.builder.add_block(zero_block(values)), {});
+}
+
+void add_reduction(StepContext& c, const std::string& scope, const PartBlocks& part) {
+  Scope s{scope, -1, -1, 0, {}};
+  const int block = c.cached("reduce." + StepContext::kind_of_scope(scope),
+                             [&] { return reduce_block(part.params); });
+  for (const auto& p : part.params) {
+    const std::string grad = grad_name(scope, p.name, 0), reduced = reduced_name(scope, p.name);
+    if (p.grad.layout == p.state.layout) c.builder.rename(reduced, grad);
+    else c.builder.share(reduced, p.state, grad);
+    s.bound["grad." + p.name] = grad;
+    s.bound["reduced." + p.name] = reduced;
+  }
+  c.builder.call(block, s);
 }
 
 void add_finish(StepContext& context) { FinishCalls(context).run(); }

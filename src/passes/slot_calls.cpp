@@ -24,9 +24,9 @@ class SlotCalls {
 
   void run_slot(const Slot& slot) {
     const int m = slot.microbatch;
-    if (slot.kind == SlotKind::forward) return forward(slot.chunk, m);
-    slot.kind == SlotKind::backward ? backward(slot.chunk, m) : weights(slot.chunk, m);
-    if ((m + 1) % lane_size() == 0) combine_lanes(slot, m / lane_size());
+    if (slot.kind == SlotKind::forward) forward(slot.chunk, m);
+    else if (slot.kind == SlotKind::backward) backward(slot.chunk, m);
+    else weights(slot.chunk, m);
   }
 
   void call(int block, const Scope& scope) {
@@ -62,42 +62,47 @@ class SlotCalls {
               std::map<std::string, std::string> ports) const {
     return {name, layer, m, std::popcount(unsigned(m / lane_size())), std::move(ports)};
   }
-  Scope layer_scope(int l, int m) const {
-    return scope(StepContext::layer_scope(l), l, m,
-                 {{"x", act(l, m)}, {"dx", dact(l, m)}, {"dy", dact(l + 1, m)}});
-  }
-  Scope embed_scope(int m) const { return scope("embed", -1, m, {{"dy", dact(0, m)}}); }
-
   void backward(int chunk, int m) {
     const auto [first, end] = c_.layers_of(chunk);
     const int part = c_.schedule.part_of(c_.stage, chunk);
     if (part + 1 == c_.schedule.parts())
-      call(opens(m) ? c_.head.backward_first : c_.head.backward,
-           scope("head", -1, m,
-                 {{"x", act(end, m)},
-                  {"dx", dact(end, m)},
-                  {"dloss", fmt::format("loss_weights.{}", m)}}));
-    for (int l = end; l-- > first;)
-      call(opens(m) ? c_.layer.backward_first : c_.layer.backward, layer_scope(l, m));
-    if (part == 0) call(opens(m) ? c_.embed.backward_first : c_.embed.backward, embed_scope(m));
+      gradients(c_.head, false,
+                scope("head", -1, m,
+                      {{"x", act(end, m)},
+                       {"dx", dact(end, m)},
+                       {"dloss", fmt::format("loss_weights.{}", m)}}));
+    layers_and_embedding(chunk, m, false);
   }
 
-  void weights(int chunk, int m) {
+  void weights(int chunk, int m) { layers_and_embedding(chunk, m, true); }
+
+  void layers_and_embedding(int chunk, int m, bool late) {
     const auto [first, end] = c_.layers_of(chunk);
     for (int l = end; l-- > first;)
-      call(opens(m) ? c_.layer.weights_first : c_.layer.weights, layer_scope(l, m));
+      gradients(c_.layer, late,
+                scope(StepContext::layer_scope(l), l, m,
+                      {{"x", act(l, m)}, {"dx", dact(l, m)}, {"dy", dact(l + 1, m)}}));
     if (c_.schedule.part_of(c_.stage, chunk) == 0)
-      call(opens(m) ? c_.embed.weights_first : c_.embed.weights, embed_scope(m));
+      gradients(c_.embed, late, scope("embed", -1, m, {{"dy", dact(0, m)}}));
+  }
+
+  // The backward pass of a micro-batch through one part, or what is `late` of it: the gradients of
+  // weights where they are set apart.
+  void gradients(const PartBlocks& part, bool late, const Scope& s) {
+    const bool first = opens(s.microbatch);
+    if (late) call(first ? part.weights_first : part.weights, s);
+    else call(first ? part.backward_first : part.backward, s);
+    const int done = s.microbatch + 1;
+    if (done % lane_size() == 0) combine_lanes(s.name, part, late, s.microbatch / lane_size());
+    const bool whole = done == c_.o.microbatches && late == (part.weights >= 0);
+    if (whole) add_reduction(c_, s.name, part);
   }
 
   // Lanes are the leaves of a binary tree: whenever a subtree is whole its halves are added. Of the
   // gradients that this kind of slot makes: those of the other may be lanes ahead or behind.
-  void combine_lanes(const Slot& slot, int lane) {
+  void combine_lanes(const std::string& name, const PartBlocks& part, bool late, int lane) {
     int depth = std::popcount(unsigned(lane));
-    for (int rest = lane; rest & 1; rest >>= 1, --depth)
-      c_.each_scope(slot.chunk, [&](const std::string& name, const PartBlocks& part) {
-        combine(name, part, slot.kind == SlotKind::weights, depth);
-      });
+    for (int rest = lane; rest & 1; rest >>= 1, --depth) combine(name, part, late, depth);
   }
 
   void combine(const std::string& name, const PartBlocks& part, bool late, int depth) {

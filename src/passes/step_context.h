@@ -73,8 +73,11 @@ std::string grad_name(const std::string& scope, const std::string& param, int de
 
 // The calls of a step: micro-batches and lanes as the schedule orders them ...
 void add_slots(StepContext& context);
-// ... before them the sums that start at zero; after them what comes once per step: reduction over
-// ranks, tied weights, norm, optimizer.
+// ... and among them, as soon as a scope's gradients are whole, their reduction over ranks, which
+// goes on beside the rest of the backward pass. After it that of p is "reduced.<scope>.<p>" ...
+void add_reduction(StepContext& context, const std::string& scope, const PartBlocks& part);
+// ... before them the sums that start at zero; after them what comes once per step: tied weights,
+// norm, optimizer.
 void add_zero(StepContext& context);
 void add_finish(StepContext& context);
 

@@ -139,6 +139,7 @@ class Maker {
       for (int stage = 1; stage <= 3; ++stage) {
         LayoutRun r = base(tp, dp, pp);
         r.zero_stage = stage;
+        r.global_batch = r.lanes = 4;  // these matrices are large
         r.schedule = pp > 1 ? kSchedules[all_.size() % 4] : PipelineSchedule::one_f_one_b;
         r.chunks = r.schedule == PipelineSchedule::interleaved ? 2 : 1;
         r.sequence_parallel = tp > 1 && stage % 2 == 0;
