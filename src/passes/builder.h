@@ -38,6 +38,8 @@ class ProgramBuilder {
   void rename(const std::string& name,
               const std::string& target);  // every use of `name` means `target`
   int share(const std::string& name, const Type& type, const std::string& memory_of);
+  // Changes the calls, when all are made.
+  void apply(const std::function<void(Program&)>& change) { change(program_); }
   // Marks weights, caches and constants as lying in another session's memory.
   void borrow();
   void connect_calls() { connect(program_); }

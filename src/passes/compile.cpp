@@ -134,7 +134,6 @@ class StepCompiler {
   void fuse_blocks() {
     c_.builder.each_block([&](Graph graph) {
       std::vector<Graph> made;
-      if (c_.o.zero_stage == 3) gather_parameters(graph, c_.o.mesh);
       if (has_gradients(graph)) made.push_back(without_accumulation(graph));
       made.push_back(std::move(graph));
       for (Graph& g : made) fuse(g);
@@ -169,6 +168,7 @@ class StepCompiler {
     add_zero(c_);
     add_slots(c_);
     add_finish(c_);
+    if (c_.o.zero_stage == 3) c_.builder.apply(gather_ahead);
     c_.builder.connect_calls();
   }
 

@@ -26,6 +26,7 @@ class ForwardCompiler {
     builder_.end_pass(Pass::partition);
     for (int m = 0; m < o_.microbatches; ++m)
       for (int part = stage_; part < int(parts_.size()); part += stages_) forward(part, m);
+    if (o_.zero_stage == 3) builder_.apply(gather_ahead);
     if (o_.borrow) builder_.borrow();
     builder_.connect_calls();
     builder_.end_pass(Pass::schedule);
@@ -41,7 +42,6 @@ class ForwardCompiler {
   int block(const Graph& graph) {
     Graph g = partition(graph, o_.rules, o_.mesh);
     g.name += ".F";
-    if (o_.zero_stage == 3) gather_parameters(g, o_.mesh);
     return builder_.add_block(std::move(g));
   }
 

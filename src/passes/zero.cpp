@@ -1,7 +1,10 @@
 #include "passes/zero.h"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <map>
+#include <optional>
 #include <utility>
 
 #include "ops/accumulate.h"
@@ -44,26 +47,90 @@ void shard_gradients(Graph& joint, const Mesh& mesh) {
   }
 }
 
-void gather_parameters(Graph& block, const Mesh& mesh) {
-  auto nodes = take_nodes(block);
-  std::map<int, Value> gathered;
-  if (!nodes.empty()) block.phase = nodes.front().phase;
-  for (Port& port : block.inputs) {
-    if (port.kind != PortKind::param) continue;
-    const Type whole = block.type(port.value);
-    Type flat = whole;
-    flat.layout.flat = zero_axes(3, whole, mesh);
-    if (flat == whole) continue;
-    const Value in = block.new_value(flat);
-    gathered[port.value.id] = convert_layout(block, in, whole.layout, "parameter " + port.name);
-    port.value = in;
+namespace {
+
+// Turns a program's calls into ones whose parameters lie flat.
+class Gatherer {
+ public:
+  explicit Gatherer(Program& program) : p_(program) {}
+
+  void run() {
+    lay_flat();
+    std::size_t last = 0;  // where the last call that needs parameters is in `calls_`
+    for (Call& call : std::exchange(p_.calls, {})) {
+      if (auto gather = gather_for(call)) {
+        calls_.insert(calls_.begin() + std::ptrdiff_t(last), std::move(*gather));
+        last = calls_.size();
+      }
+      calls_.push_back(std::move(call));
+    }
+    p_.calls = std::move(calls_);
+    for (auto& block : p_.blocks)
+      for (Port& port : block.graph.inputs)
+        if (gathered(block.graph, port)) port.kind = PortKind::activation;
   }
-  for (Node& node : nodes) {
-    for (Value& v : node.in)
-      if (const auto it = gathered.find(v.id); it != gathered.end()) v = it->second;
-    block.nodes.push_back(std::move(node));
+
+ private:
+  void lay_flat() {
+    for (Buffer& b : p_.buffers)
+      if (b.kind == BufferKind::param && b.type.layout.flat.empty())
+        b.type.layout.flat = zero_axes(3, b.type, p_.mesh);
   }
-  remove_unused(block);
-}
+
+  bool gathered(const Graph& graph, const Port& port) const {
+    const Type& type = graph.type(port.value);
+    return port.kind == PortKind::param && type.layout.flat.empty() &&
+           !zero_axes(3, type, p_.mesh).empty();
+  }
+
+  // The call that gathers what `call` needs, which reads from its results from now on.
+  std::optional<Call> gather_for(Call& call) {
+    const int block = gather_block(call.block);
+    if (block < 0) return std::nullopt;
+    Call gather{block, call.layer, call.microbatch, {Axis::dp}, {}, {}, {}};
+    const Graph& graph = p_.blocks[std::size_t(call.block)].graph;
+    for (std::size_t i = 0; i < graph.inputs.size(); ++i) {
+      const Port& port = graph.inputs[i];
+      if (!gathered(graph, port)) continue;
+      gather.inputs.push_back(call.inputs[i]);
+      const std::string& flat = p_.buffers[std::size_t(call.inputs[i])].name;
+      call.inputs[i] = int(p_.buffers.size());
+      gather.outputs.push_back(call.inputs[i]);
+      p_.buffers.push_back(Buffer{fmt::format("whole.{}.{}", p_.buffers.size(), flat),
+                                  BufferKind::activation, graph.type(port.value)});
+    }
+    return gather;
+  }
+
+  // -1: the block needs no parameter that lies flat.
+  int gather_block(int of) {
+    const auto [it, fresh] = blocks_.try_emplace(of, -1);
+    if (!fresh) return it->second;
+    const Graph& user = p_.blocks[std::size_t(of)].graph;
+    Graph graph;
+    graph.name = "gather." + user.name;
+    if (!user.nodes.empty()) graph.phase = user.nodes.front().phase;
+    for (const Port& port : user.inputs) {
+      if (!gathered(user, port)) continue;
+      Type flat = user.type(port.value);
+      flat.layout.flat = zero_axes(3, flat, p_.mesh);
+      const Value in = graph.add_input(port.name, PortKind::param, flat);
+      graph.add_output(port.name, PortKind::activation,
+                       convert_layout(graph, in, user.type(port.value).layout,
+                                      "parameter " + port.name));
+    }
+    if (graph.nodes.empty()) return -1;
+    p_.blocks.push_back({std::move(graph), {}});
+    return it->second = int(p_.blocks.size()) - 1;
+  }
+
+  Program& p_;
+  std::vector<Call> calls_;
+  std::map<int, int> blocks_;
+};
+
+}  // namespace
+
+void gather_ahead(Program& program) { Gatherer(program).run(); }
 
 }  // namespace autarky

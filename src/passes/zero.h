@@ -2,7 +2,7 @@
 // laid out flat over dp. Stage 1: masters and moments; 2: the gradients' accumulators too; 3: and
 // the parameters. What has less than a block (ir/type.h) for every rank stays as it is.
 #pragma once
-#include "ir/graph.h"
+#include "passes/program.h"
 
 namespace autarky {
 
@@ -14,7 +14,9 @@ std::vector<Axis> zero_axes(int stage, const Type& param, const Mesh& mesh);
 // ranks come before those over micro-batches: another order than stages 0 and 1 have.
 void shard_gradients(Graph& joint, const Mesh& mesh);
 
-// Stage 3: parameters come in flat and are gathered where the block begins.
-void gather_parameters(Graph& block, const Mesh& mesh);
+// Stage 3: parameters lie flat. Before a call that needs some whole comes one that gathers them, as
+// early as the call before that needs parameters, beside whose work they arrive: two such sets are
+// there at a time.
+void gather_ahead(Program& program);
 
 }  // namespace autarky

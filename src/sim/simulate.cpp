@@ -104,7 +104,8 @@ class StageClock {
     for (std::size_t n = 0; n < graph.nodes.size(); ++n) {
       const Node& node = graph.nodes[n];
       const std::string queue = queue_name(queue_of(node));
-      double start = clock_[queue];
+      // What moves beside the computation begins when that comes to it.
+      double start = std::max(clock_[queue], clock_[queue_name({})]);
       for (Value v : node.in) start = std::max(start, ready[std::size_t(v.id)]);
       clock_[queue] = start + seconds[n];
       busy[queue] += seconds[n];

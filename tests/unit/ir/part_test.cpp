@@ -38,6 +38,24 @@ TEST(Part, EveryElementIsHeldByOneRankOfASplit) {
         << text;
 }
 
+TEST(Part, UnevenPartsHoldEveryElementOnceAndPaddingNone) {
+  for (const std::string text :
+       {"f32[v5 e3]{v:tp}", "f32[e3 f7]{f:dp,tp}", "f32[v6 e2]{v:dp,tp}", "f32[g3 r5 e2]{g:dp r:tp}",
+        "f32[v1 e4]{v:dp}", "f32[v4999 e3]{v:tp *:dp}"})
+    EXPECT_EQ(held(text, mesh(2, 4)), held(text, mesh(2, 4), 2)) << text;
+  for (const std::string text : {"f32[e3 f7]{f:dp,tp}", "f32[v6 e2]{v:dp,tp}"})
+    EXPECT_EQ(held(text, mesh(2, 4)),
+              std::vector<int>(std::size_t(parse_type(text).elements()), 1))
+        << text;
+  const Mesh m = mesh(2, 2);
+  const std::vector<Axis> both = {Axis::dp, Axis::tp};
+  EXPECT_EQ(dim_part(6, m, both, m.coordinates(0)), (DimPart{0, 2, 2}));
+  EXPECT_EQ(dim_part(6, m, both, m.coordinates(1)), (DimPart{2, 2, 1}));
+  EXPECT_EQ(dim_part(6, m, both, m.coordinates(2)), (DimPart{3, 2, 2}));
+  EXPECT_EQ(dim_part(6, m, both, m.coordinates(3)), (DimPart{5, 2, 1}));
+  EXPECT_EQ(dim_part(1, m, both, m.coordinates(3)), (DimPart{2, 1, 0}));
+}
+
 TEST(Part, ReplicasHoldTheSame) {
   EXPECT_EQ(held("f32[b4 e8]{b:dp}", mesh(2, 3)), std::vector<int>(32, 3));
   EXPECT_EQ(held("f32[b4 e8]", mesh(2, 1)), std::vector<int>(32, 2));

@@ -55,5 +55,20 @@ TEST(PartLayers, ChunksAndScheduleBelongTogether) {
   expect_message([&] { part_layers(4, o); }, {"stages of 2 chunks or more"});
 }
 
+TEST(PartLayers, TheStageWithTheHeadGetsFewer) {
+  const auto counts = [](int layers, int stages, double head) {
+    StepOptions o;
+    o.mesh.size(Axis::pp) = stages;
+    o.head_layers = head;
+    std::vector<int> all;
+    for (const auto& [first, end] : part_layers(layers, o)) all.push_back(end - first);
+    return all;
+  };
+  EXPECT_EQ(counts(12, 2, 0), (std::vector{6, 6}));
+  EXPECT_EQ(counts(12, 2, 5.5), (std::vector{9, 3}));
+  EXPECT_EQ(counts(12, 4, 2), (std::vector{3, 3, 4, 2}));
+  EXPECT_EQ(counts(8, 2, 100), (std::vector{7, 1}));
+}
+
 }  // namespace
 }  // namespace autarky
