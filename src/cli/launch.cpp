@@ -7,7 +7,7 @@
 #include "base/log.h"
 #include "cli/command.h"
 #include "cli/verbs.h"
-#include "launch/mpirun.h"
+#include "launch/launch.h"
 
 namespace autarky::cli {
 namespace {

@@ -29,7 +29,7 @@ int rank() {
 
 void become_rank() {
   if (!launched()) return;
-  if (std::getenv("AUTARKY_LAUNCHED")) {
+  if (under_launch()) {
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (::getppid() == 1) ::_exit(1);  // mpirun is gone already
     ::signal(SIGUSR1, [](int) {
@@ -46,6 +46,8 @@ void become_rank() {
     ::close(nothing);
   }
 }
+
+bool under_launch() { return launched() && std::getenv("AUTARKY_LAUNCHED"); }
 
 void with_ranks(std::chrono::seconds deadline, const std::function<void(Comm&)>& body) {
   const auto comm = make_comm(deadline);

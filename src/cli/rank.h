@@ -12,6 +12,9 @@ namespace autarky::cli {
 // `autarky launch` started, each ends with mpirun and takes SIGUSR1 for SIGTERM (launch/README.md).
 void become_rank();
 
+// Whether launch started this process by way of mpirun.
+bool under_launch();
+
 // Calls `body` with the communicator of this process, and tells the others when it throws. A wait
 // for them ends after `deadline`.
 void with_ranks(std::chrono::seconds deadline, const std::function<void(Comm&)>& body);

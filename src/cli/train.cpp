@@ -15,12 +15,19 @@
 #include "cli/rank.h"
 #include "cli/samples.h"
 #include "cli/verbs.h"
+#include "launch/board.h"
 #include "train/trainer.h"
 
 namespace autarky::cli {
 namespace {
 
-std::atomic<bool> stop_asked = false;
+std::atomic<bool> stop_asked = false, save_asked = false;
+
+// SIGUSR1 saves and goes on, from the start on: batch systems send it to what they started. Under
+// launch it belongs to that (cli/rank.h).
+void handle_requests() {
+  if (!under_launch()) std::signal(SIGUSR1, [](int) { save_asked = true; });
+}
 
 // The first signal saves and ends; the second ends at once.
 void handle_signals() {
@@ -101,12 +108,17 @@ void show_summary(const Command& command, const Recipe& recipe, const TrainSumma
        {"report", (fs::path(recipe.logging.run_dir) / "report.html").string()}}));
 }
 
-TrainSummary run_with_progress(Trainer& trainer, const Recipe& recipe, bool shown) {
+TrainSummary run_with_progress(Trainer& trainer, const Recipe& recipe, int rank) {
   ProgressLine line;
   const bool terminal = ::isatty(2);
+  Heartbeat heartbeat(rank);
   TrainHooks hooks;
-  hooks.stop = [] { return stop_asked.load(); };
-  if (!shown) return trainer.run(hooks);
+  hooks.asked = [&] {
+    if (heartbeat.save_asked()) save_asked = true;
+    return stop_asked ? Ask::save_and_end : save_asked.exchange(false) ? Ask::save : Ask::nothing;
+  };
+  hooks.finished = [&](std::int64_t step) { heartbeat.finished(step); };
+  if (rank > 0) return trainer.run(hooks);
   hooks.note = [&](const std::string& text) {
     line.clear();
     log_info(text);
@@ -131,7 +143,7 @@ void train(const Command& command, const Options& o, const Recipe& recipe,
                        human_bytes(double(trainer.plan().memory_bytes)),
                        comm.size() == 1 ? "" : fmt::format(" on each of {} ranks", comm.size()),
                        human_seconds(trainer.plan().step_s)));
-  const TrainSummary summary = run_with_progress(trainer, recipe, comm.rank() == 0);
+  const TrainSummary summary = run_with_progress(trainer, recipe, comm.rank());
   if (comm.rank() > 0) return;
   ReportInfo report = trainer.report();
   if (!summary.interrupted && !recipe.tokenizer.empty())
@@ -155,6 +167,7 @@ void run_train(Command& command) {
                    "Print the program after a pass and do nothing: " +
                        fmt::format("{}", fmt::join(kPassNames, ", ")) + " (the last)");
   if (!command.parse()) return;
+  handle_requests();
   const auto pass = dumped_pass(o);
   const Recipe recipe = load_recipe(o.recipe, overrides);
   with_ranks(std::chrono::seconds(recipe.parallel.deadline),

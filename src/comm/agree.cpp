@@ -24,10 +24,12 @@ std::vector<T> gather(Comm& comm, T mine) {
 std::vector<std::int64_t> gather_all(Comm& comm, std::int64_t mine) { return gather(comm, mine); }
 std::vector<double> gather_all(Comm& comm, double mine) { return gather(comm, mine); }
 
-bool any_rank(Comm& comm, bool mine) {
-  const auto all = gather(comm, std::int64_t(mine));
-  return std::any_of(all.begin(), all.end(), [](auto v) { return v != 0; });
+std::int64_t greatest(Comm& comm, std::int64_t mine) {
+  const auto all = gather(comm, mine);
+  return *std::max_element(all.begin(), all.end());
 }
+
+bool any_rank(Comm& comm, bool mine) { return greatest(comm, std::int64_t(mine)) != 0; }
 
 bool every_rank(Comm& comm, bool mine) { return !any_rank(comm, !mine); }
 

@@ -12,6 +12,7 @@ namespace autarky {
 std::vector<std::int64_t> gather_all(Comm& comm, std::int64_t mine);
 std::vector<double> gather_all(Comm& comm, double mine);
 
+std::int64_t greatest(Comm& comm, std::int64_t mine);
 bool any_rank(Comm& comm, bool mine);
 bool every_rank(Comm& comm, bool mine);
 // Rank 0's number.

@@ -18,11 +18,11 @@
 namespace autarky {
 namespace {
 
-constexpr std::array kSignals = {SIGINT, SIGTERM, SIGHUP};
+constexpr std::array kSignals = {SIGINT, SIGTERM, SIGHUP, SIGUSR1};
 constexpr int kNotStarted = 127;
 
-// SIGCHLD and the signals to hand on are waited for, not handled: blocked from before the fork on,
-// so that none is lost.
+// SIGCHLD and the signals to this process are waited for, not handled: blocked from before the fork
+// on, so that none is lost.
 class Signals {
  public:
   Signals() {
@@ -68,7 +68,7 @@ int code_of(pid_t child) {
 }  // namespace
 
 Ended run_child(const std::vector<std::string>& command, const Environment& environment,
-                SignalsAs as) {
+                SignalsAs as, const std::function<void()>& user_signal) {
   Signals signals;
   const pid_t parent = ::getpid(), child = ::fork();
   if (child < 0) throw Error(fmt::format("cannot start {}: {}", command[0], std::strerror(errno)));
@@ -80,7 +80,8 @@ Ended run_child(const std::vector<std::string>& command, const Environment& envi
   int asked_with = 0, times = 0;
   while ((ended.code = code_of(child)) < 0) {
     const int signal = signals.next();
-    if (signal == SIGCHLD || (signal == 0 && asked_with == 0)) continue;
+    if (signal == SIGUSR1) user_signal();
+    if (signal == SIGUSR1 || signal == SIGCHLD || (signal == 0 && asked_with == 0)) continue;
     // mpirun loses signals while it starts its ranks, so the first is sent until it has worked.
     const bool again = signal == 0;
     if (again && (as == SignalsAs::they_are || times > 1)) continue;

@@ -1,5 +1,6 @@
 // A program that runs on behalf of this one, and ends with it.
 #pragma once
+#include <functional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -20,8 +21,10 @@ struct Ended {
 };
 
 // Runs `command` (a path and its arguments), with nothing on its standard input, to its end. If
-// this process is killed, the child gets SIGTERM. Error if it cannot be started.
-Ended run_child(const std::vector<std::string>& command, const Environment& environment,
-                SignalsAs signals);
+// this process is killed, the child gets SIGTERM. A SIGUSR1 to this process calls `user_signal`.
+// Error if it cannot be started.
+Ended run_child(
+    const std::vector<std::string>& command, const Environment& environment, SignalsAs signals,
+    const std::function<void()>& user_signal = [] {});
 
 }  // namespace autarky

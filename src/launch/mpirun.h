@@ -1,9 +1,9 @@
-// Starting ranks: the command line of mpirun, how many threads a rank gets, starting again.
+// The command line of mpirun, and how many threads a rank gets.
 #pragma once
-#include <functional>
 #include <string>
-#include <string_view>
 #include <vector>
+
+#include "launch/child.h"
 
 namespace autarky {
 
@@ -22,17 +22,11 @@ struct LaunchOptions {
 int ranks_on_a_machine(const LaunchOptions& options);
 // Threads of a rank, at least 1; `cores`: of a machine.
 int threads_of_a_rank(const LaunchOptions& options, int cores);
-// mpirun with its options, the program and its arguments.
+// "a:2,b:3": hosts with the ranks on each, as given or shared evenly; "" for this machine.
+std::string host_list(const LaunchOptions& options);
+// mpirun with its options, the program and its arguments; ranks find variables of `environment` in
+// theirs.
 std::vector<std::string> mpirun_command(const LaunchOptions& options, const std::string& mpirun,
-                                        int threads, bool root);
-
-using Note = std::function<void(std::string_view)>;
-
-// Runs the ranks to their end and returns the exit code: that of the first rank that failed, 128 +
-// the signal that ended it, or 0. Signals to this process go to the ranks. What ends otherwise than
-// with 0 (done), 2 (the input is wrong) or by a signal to this process is started again, at most
-// max_restarts times; train then resumes. `note` gets what a user should know. InputError: mpirun
-// is missing.
-int launch(const LaunchOptions& options, const Note& note);
+                                        const Environment& environment, bool root);
 
 }  // namespace autarky

@@ -252,8 +252,12 @@ TrainSummary Trainer::run(const TrainHooks& hooks) {
   start(run, hooks);
   const auto steps = recipe_.train.steps;
   run.summary.already_done = run.state.step >= steps;
-  while (run.state.step < steps && !any_rank(comm_, hooks.stop())) {
+  while (run.state.step < steps) {
+    const auto asked = Ask(greatest(comm_, std::int64_t(hooks.asked())));
+    if (asked == Ask::save_and_end) break;
+    if (asked == Ask::save) save_if_sound(run, hooks);
     one_step(run, hooks);
+    hooks.finished(run.state.step);
     const auto every = recipe_.train.eval_every;
     if (run.validation && (run.state.step == steps || (every > 0 && run.state.step % every == 0))) {
       run.summary.val_loss = evaluate(run);

@@ -40,10 +40,14 @@ struct RunPlan {
   bool fits() const { return memory_bytes <= memory_limit_bytes; }
 };
 
+// What a run may be asked between steps; of what ranks are asked, the last of these counts.
+enum class Ask { nothing, save, save_and_end };
+
 struct TrainHooks {
   std::function<void(const Progress&)> progress = [](const Progress&) {};
   std::function<void(const std::string&)> note = [](const std::string&) {};
-  std::function<bool()> stop = [] { return false; };  // true: save and end
+  std::function<Ask()> asked = [] { return Ask::nothing; };
+  std::function<void(std::int64_t step)> finished = [](std::int64_t) {};  // on every rank
 };
 
 struct TrainSummary {
@@ -98,6 +102,7 @@ class Trainer {
   bool sound(Run& run);
   void save(Run& run);
   void save_if_due(Run& run, const TrainHooks& hooks);
+  void save_if_sound(Run& run, const TrainHooks& hooks);
   void save_at_the_end(Run& run, const TrainHooks& hooks);
   std::optional<fs::path> shared_checkpoint(const std::function<bool(std::int64_t)>& wanted,
                                             const TrainHooks* hooks = nullptr);

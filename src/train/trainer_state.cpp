@@ -116,10 +116,15 @@ bool Trainer::sound(Run& run) {
 }
 
 void Trainer::save_if_due(Run& run, const TrainHooks& hooks) {
-  const auto step = run.state.step, every = recipe_.checkpoint.every;
-  if (every == 0 || step % every != 0 || run.state.history.bad > 0) return;
+  const auto every = recipe_.checkpoint.every;
+  if (every > 0 && run.state.step % every == 0 && run.state.history.bad == 0)
+    save_if_sound(run, hooks);
+}
+
+void Trainer::save_if_sound(Run& run, const TrainHooks& hooks) {
   if (sound(run)) return save(run);
-  hooks.note(fmt::format("the weights after step {} are not good and are not saved", step));
+  hooks.note(
+      fmt::format("the weights after step {} are not good and are not saved", run.state.step));
 }
 
 void Trainer::save_at_the_end(Run& run, const TrainHooks& hooks) {

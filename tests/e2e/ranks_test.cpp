@@ -37,6 +37,10 @@ class OverRanks : public ::testing::Test {
     return "launch -n " + std::to_string(ranks) + " --threads 1 " + options +
            " -- train recipe.yaml --logging.run_dir=" + run_dir + " " + kMore + more;
   }
+  static std::string plain_mpirun() {
+    return "env OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 mpirun --oversubscribe "
+           "--bind-to none -n 2";
+  }
   // What one rank makes of the run's last checkpoint: whole files, as final_bytes reads them.
   std::string state_of(const std::string& run_dir) {
     const auto more = train(folder_, run_dir, kMore + "--resume --train.steps=41");
@@ -72,12 +76,10 @@ TEST_F(OverRanks, DataPipelineAndZeroHaveTheBitsOfOneRank) {
     expect_as_one_rank(runs.back());
   }
   runs.push_back("plain");
-  const auto plain =
-      run(folder_,
-          "train recipe.yaml --threads 1 " + mark_of("plain") + " " + kMore +
-              "--parallel.data_parallel_size=2",
-          "OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 mpirun --oversubscribe "
-          "--bind-to none -n 2");
+  const auto plain = run(folder_,
+                         "train recipe.yaml --threads 1 " + mark_of("plain") + " " + kMore +
+                             "--parallel.data_parallel_size=2",
+                         plain_mpirun());
   ASSERT_EQ(plain.code, 0) << plain.err;
   expect_as_one_rank("plain");
   const std::string one = state_of("one");
@@ -116,6 +118,30 @@ TEST_F(OverRanks, AskedToEndTheLauncherSavesAndLeavesNoProcess) {
   EXPECT_EQ(outcome.code, 0) << outcome.err;
   EXPECT_TRUE(fs::exists(folder_ / "asked/checkpoints/latest/manifest.json")) << outcome.err;
   EXPECT_TRUE(all_gone(mark_of("asked")));
+}
+
+// A checkpoint of a run that goes on: asked of the launcher, of mpirun, of a single process.
+TEST_F(OverRanks, AskedToSaveItSavesAndGoesOn) {
+  const std::string more = " --train.steps=100000 --checkpoint.every=0";
+  const std::string two = "--parallel.data_parallel_size=2" + more;
+  const std::pair<std::string, std::string> cases[] = {
+      {"by-launcher", launch(2, "by-launcher", two)},
+      {"by-mpirun", "train recipe.yaml --threads 1 " + mark_of("by-mpirun") + " " + kMore + two},
+      {"alone", train_arguments("alone", kMore + more)}};
+  for (const auto& [name, arguments] : cases) {
+    Running program(folder_, arguments, name == "by-mpirun" ? plain_mpirun() : "");
+    ASSERT_TRUE(program.wait_for_lines(name, 5));
+    const auto saved = [&] { return fs::exists(folder_ / (name + "/checkpoints/latest")); };
+    const auto lines = metrics_of(folder_, name).size();
+    program.send(SIGUSR1);
+    for (int i = 0; i < 1000 && !saved(); ++i)
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    EXPECT_TRUE(saved()) << name;
+    EXPECT_TRUE(program.wait_for_lines(name, lines + 20)) << name;
+    program.send(SIGTERM);
+    program.wait();
+    EXPECT_TRUE(all_gone(mark_of(name)));
+  }
 }
 
 // Ranks are killed at moments that nobody chose, checkpoint writes included; the launcher starts
@@ -167,6 +193,8 @@ TEST_F(OverRanks, AStoppedRankEndsTheRunWithItsName) {
   EXPECT_EQ(outcome.code, 1) << outcome.err;
   EXPECT_LT(taken, std::chrono::seconds(30));
   EXPECT_TRUE(contains(outcome.err, "did not complete within 3000 ms")) << outcome.err;
+  EXPECT_TRUE(contains(outcome.err, "last finished steps: rank")) << outcome.err;
+  EXPECT_TRUE(contains(outcome.err, "rank 1 gave no sign for ")) << outcome.err;
   EXPECT_TRUE(all_gone(mark_of("stopped")));
 }
 

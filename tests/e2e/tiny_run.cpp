@@ -115,9 +115,12 @@ std::string final_bytes(const ScratchFolder& folder, const std::string& run_dir)
   return weights + moments;
 }
 
-Running::Running(const ScratchFolder& folder, const std::string& arguments) : folder_(folder) {
-  const auto command = "cd '" + folder.path().string() + "' && exec '" + AUTARKY_BINARY + "' " +
-                       arguments + " >.running.out 2>.running.err </dev/null";
+Running::Running(const ScratchFolder& folder, const std::string& arguments,
+                 const std::string& before)
+    : folder_(folder) {
+  const auto command = "cd '" + folder.path().string() + "' && exec " + before + " '" +
+                       AUTARKY_BINARY + "' " + arguments +
+                       " >.running.out 2>.running.err </dev/null";
   pid_ = ::fork();
   if (pid_ != 0) return;
   ::execl("/bin/sh", "sh", "-c", command.c_str(), static_cast<char*>(nullptr));

@@ -27,7 +27,9 @@ std::string final_bytes(const ScratchFolder& folder, const std::string& run_dir)
 // The program, running; killed at the end if it still does.
 class Running {
  public:
-  Running(const ScratchFolder& folder, const std::string& arguments);
+  // `before`: words of a shell before the program, as "env A=b".
+  Running(const ScratchFolder& folder, const std::string& arguments,
+          const std::string& before = "");
   ~Running();
   Running(const Running&) = delete;
   Running& operator=(const Running&) = delete;

@@ -1,4 +1,4 @@
-#include "launch/mpirun.h"
+#include "launch/launch.h"
 
 #include <fmt/format.h>
 #include <signal.h>
@@ -22,8 +22,9 @@ LaunchOptions options(int ranks, std::string hosts = "") {
   return o;
 }
 
-std::string command(const LaunchOptions& o, int threads, bool root = false) {
-  return fmt::format("{}", fmt::join(mpirun_command(o, "/bin/mpirun", threads, root), " "));
+std::string command(const LaunchOptions& o, bool root = false) {
+  return fmt::format(
+      "{}", fmt::join(mpirun_command(o, "/bin/mpirun", {{"A", "3"}, {"B", "c"}}, root), " "));
 }
 
 // A script in `folder` that takes the place of the program.
@@ -34,11 +35,11 @@ std::string script(const ScratchFolder& folder, const std::string& lines) {
 }
 
 TEST(Launch, TheCommandLineOfMpirunIsForThisMachineOrForHosts) {
-  EXPECT_EQ(command(options(2), 3),
+  EXPECT_EQ(command(options(2)),
             "/bin/mpirun --quiet --bind-to none --oversubscribe --mca odls_base_num_threads 0 -n 2 "
-            "-x OMP_NUM_THREADS=3 -x AUTARKY_LAUNCHED=1 /opt/autarky train recipe.yaml");
-  EXPECT_TRUE(contains(command(options(2), 1, true), " --allow-run-as-root "));
-  EXPECT_TRUE(contains(command(options(5, "a,b:3"), 1), " -n 5 --host a:3,b:3 "));
+            "-x A=3 -x B=c /opt/autarky train recipe.yaml");
+  EXPECT_TRUE(contains(command(options(2), true), " --allow-run-as-root "));
+  EXPECT_TRUE(contains(command(options(5, "a,b:3")), " -n 5 --host a:3,b:3 "));
 }
 
 TEST(Launch, TheCoresOfAMachineAreSharedByItsRanks) {

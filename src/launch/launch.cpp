@@ -1,0 +1,80 @@
+#include "launch/launch.h"
+
+#include <fmt/core.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "base/process.h"
+#include "launch/board.h"
+#include "launch/child.h"
+
+namespace autarky {
+namespace {
+
+void add_resume(LaunchOptions& options) {
+  auto& words = options.arguments;
+  if (!words.empty() && words[0] == "train" &&
+      std::find(words.begin(), words.end(), "--resume") == words.end())
+    words.push_back("--resume");
+}
+
+Ended run_once(const LaunchOptions& options, Board& board) {
+  board.clear(options.ranks);
+  const auto save = [&] { board.ask_for_a_save(); };
+  Environment environment{
+      {"OMP_NUM_THREADS", std::to_string(threads_of_a_rank(options, usable_cores()))},
+      {kBoardVariable, board.folder().string()}};
+  if (options.ranks == 1 && options.hosts.empty()) {
+    std::vector<std::string> command{options.program};
+    command.insert(command.end(), options.arguments.begin(), options.arguments.end());
+    return run_child(command, environment, SignalsAs::they_are, save);
+  }
+  const auto mpirun = find_program("mpirun");
+  if (mpirun.empty())
+    throw InputError("there is no mpirun, which starts the ranks")
+        .hint("Install it: sudo apt-get install openmpi-bin");
+  environment.emplace_back("AUTARKY_LAUNCHED", "1");
+  return run_child(mpirun_command(options, mpirun, environment, ::geteuid() == 0), {},
+                   SignalsAs::user_signal, save);
+}
+
+// "the run ended with code 137 (Killed); the last finished steps: ..."
+std::string what_failed(int code, const std::vector<Sign>& signs) {
+  std::string text = fmt::format("the run ended with code {}", code);
+  if (code > 128 && ::sigabbrev_np(code - 128))
+    text += fmt::format(" (SIG{})", ::sigabbrev_np(code - 128));
+  const auto ranks = describe(signs);
+  return ranks.empty() ? text : fmt::format("{}; last finished steps: {}", text, ranks);
+}
+
+void warn_of_threads(const LaunchOptions& options, const Note& note) {
+  const int ranks = ranks_on_a_machine(options), cores = usable_cores();
+  if (const int threads = threads_of_a_rank(options, cores); ranks * threads > cores)
+    note(fmt::format(
+        "{} ranks of {} threads on a machine with {} cores: they will wait for each other", ranks,
+        threads, cores));
+}
+
+}  // namespace
+
+int launch(const LaunchOptions& options, const Note& note) {
+  warn_of_threads(options, note);
+  LaunchOptions now = options;
+  Board board;
+  for (int restart = 0;; ++restart) {
+    const Ended ended = run_once(now, board);
+    if (ended.code == 0 || ended.code == 2 || ended.asked) return ended.code;
+    const auto what = what_failed(ended.code, board.signs());
+    if (restart == options.max_restarts) {
+      note(what);
+      return ended.code;
+    }
+    note(fmt::format("{}; starting it again ({} of {})", what, restart + 1, options.max_restarts));
+    add_resume(now);
+  }
+}
+
+}  // namespace autarky
