@@ -98,15 +98,15 @@ void Command::check_extras() const {
                             : fmt::format("Did you mean {}? {}", nearest, help_hint()));
 }
 
+bool is_recipe_override(const std::string& a) {
+  const auto dot = a.find('.'), equals = a.find('=');
+  const bool top_level = a.starts_with("--recompute=") || a.starts_with("--tokenizer=");
+  return a.starts_with("--") && equals != a.npos && (top_level || (dot != a.npos && dot < equals));
+}
+
 std::vector<std::string> Command::take_overrides() {
-  const auto is_override = [](const std::string& a) {
-    const auto dot = a.find('.'), equals = a.find('=');
-    const bool top_level = a.starts_with("--recompute=") || a.starts_with("--tokenizer=");
-    return a.starts_with("--") && equals != a.npos &&
-           (top_level || (dot != a.npos && dot < equals));
-  };
   const auto rest =
-      std::stable_partition(arguments_.begin(), arguments_.end(), std::not_fn(is_override));
+      std::stable_partition(arguments_.begin(), arguments_.end(), std::not_fn(is_recipe_override));
   std::vector<std::string> overrides(rest, arguments_.end());
   arguments_.erase(rest, arguments_.end());
   return overrides;

@@ -30,6 +30,9 @@ struct ExitCode {
   int code = 0;
 };
 
+// "--section.key=value": belongs to a recipe.
+bool is_recipe_override(const std::string& argument);
+
 class Command {
  public:
   Command(const Verb& verb, std::vector<std::string> arguments);
@@ -44,7 +47,7 @@ class Command {
   // "--name" gives `target` the value `alone`, "--name=VALUE" another.
   void add_flag(std::string_view name, std::string& target, std::string_view alone,
                 std::string_view help);
-  // Takes "--section.key=value" arguments off, before parse(): overrides of a recipe.
+  // Takes the overrides of a recipe off, before parse().
   std::vector<std::string> take_overrides();
   // Takes what follows "--" off the arguments, before parse(): another program's command line.
   std::vector<std::string> take_after_dashes();

@@ -1,18 +1,21 @@
 // autarky launch: a verb as several ranks.
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <filesystem>
+#include <iterator>
 
 #include "base/error.h"
 #include "base/log.h"
 #include "cli/command.h"
 #include "cli/verbs.h"
 #include "launch/launch.h"
+#include "train/recipe.h"
 
 namespace autarky::cli {
 namespace {
 
-void check(const LaunchOptions& o) {
+void check(const LaunchOptions& o, int min_ranks) {
   if (o.ranks < 1 || o.ranks > kMostRanks)
     throw InputError("a number of ranks that cannot be")
         .at("-n")
@@ -23,12 +26,43 @@ void check(const LaunchOptions& o) {
         .at("--max-restarts")
         .found(std::to_string(o.max_restarts))
         .wanted("0 or more");
+  if (min_ranks < 0 || min_ranks > o.ranks)
+    throw InputError("a least number of ranks that cannot be")
+        .at("--min-ranks")
+        .found(std::to_string(min_ranks))
+        .wanted(fmt::format("1 to {}", o.ranks));
   if (o.arguments.empty())
     throw InputError("nothing to run")
         .wanted("a verb behind --")
         .hint("As in: autarky launch -n 2 -- train recipe.yaml");
   if (o.arguments[0] == "launch")
     throw InputError("launch cannot launch itself").hint("See: autarky launch --help");
+}
+
+// The recipe's layout with ever smaller data_parallel_size: divisors of its own, so that the
+// lanes, and with them the bits, stay.
+std::vector<Smaller> smaller_layouts(const LaunchOptions& o, int min_ranks) {
+  if (o.arguments[0] != "train")
+    throw InputError("only train can go on with fewer ranks").at("--min-ranks");
+  std::vector<std::string> overrides;
+  std::copy_if(o.arguments.begin(), o.arguments.end(), std::back_inserter(overrides),
+               is_recipe_override);
+  const auto recipe = std::find_if(o.arguments.begin() + 1, o.arguments.end(),
+                                   [](const std::string& word) { return !word.starts_with("-"); });
+  if (recipe == o.arguments.end()) return {};  // train says what is wrong
+  const ParallelSection p = load_recipe(*recipe, overrides).parallel;
+  const std::string size = "--parallel.data_parallel_size=", lanes = "--parallel.lanes=";
+  auto words = o.arguments;
+  std::erase_if(words, [&](const auto& w) { return w.starts_with(size) || w.starts_with(lanes); });
+  words.push_back(lanes + std::to_string(p.lanes));
+  std::vector<Smaller> list;
+  for (auto dp = p.data_parallel_size - 1; dp > 0; --dp) {
+    const auto ranks = o.ranks * dp / p.data_parallel_size;
+    if (p.data_parallel_size % dp != 0 || ranks < min_ranks) continue;
+    list.push_back({int(ranks), words});
+    list.back().arguments.push_back(size + std::to_string(dp));
+  }
+  return list;
 }
 
 }  // namespace
@@ -41,8 +75,13 @@ void run_launch(Command& command) {
               "Machines, as in a,b:4 (a number: the ranks there); this one if not given");
   command.add("--max-restarts", o.max_restarts,
               "How often a run that was killed or failed is started again (train: with --resume)");
+  int min_ranks = 0;
+  command.add("--min-ranks", min_ranks,
+              "If train fails again before it finished a step: go on with fewer ranks, at least so "
+              "many (data_parallel_size becomes a divisor of the recipe's; the lanes stay)");
   if (!command.parse()) return;
-  check(o);
+  check(o, min_ranks);
+  if (min_ranks > 0) o.smaller = smaller_layouts(o, min_ranks);
   o.threads = command.threads();
   if (command.json()) o.arguments.push_back("--json");
   o.program = std::filesystem::read_symlink("/proc/self/exe").string();

@@ -50,6 +50,16 @@ std::string what_failed(int code, const std::vector<Sign>& signs) {
   return ranks.empty() ? text : fmt::format("{}; last finished steps: {}", text, ranks);
 }
 
+bool finished_a_step(const std::vector<Sign>& signs) {
+  return std::any_of(signs.begin(), signs.end(), [](const Sign& s) { return s.step >= 0; });
+}
+
+void take_smaller(LaunchOptions& options) {
+  options.ranks = options.smaller[0].ranks;
+  options.arguments = options.smaller[0].arguments;
+  options.smaller.erase(options.smaller.begin());
+}
+
 void warn_of_threads(const LaunchOptions& options, const Note& note) {
   const int ranks = ranks_on_a_machine(options), cores = usable_cores();
   if (const int threads = threads_of_a_rank(options, cores); ranks * threads > cores)
@@ -63,17 +73,24 @@ void warn_of_threads(const LaunchOptions& options, const Note& note) {
 int launch(const LaunchOptions& options, const Note& note) {
   warn_of_threads(options, note);
   LaunchOptions now = options;
+  now.hosts = host_list(options);
   Board board;
   for (int restart = 0;; ++restart) {
     const Ended ended = run_once(now, board);
     if (ended.code == 0 || ended.code == 2 || ended.asked) return ended.code;
-    const auto what = what_failed(ended.code, board.signs());
+    const auto signs = board.signs();
+    const auto what = what_failed(ended.code, signs);
     if (restart == options.max_restarts) {
       note(what);
       return ended.code;
     }
-    note(fmt::format("{}; starting it again ({} of {})", what, restart + 1, options.max_restarts));
+    const bool fewer = restart > 0 && !finished_a_step(signs) && !now.smaller.empty();
+    if (fewer) take_smaller(now);
     add_resume(now);
+    note(
+        fmt::format("{}; starting it again{} ({} of {})", what,
+                    fewer ? fmt::format(" on {} rank{}", now.ranks, now.ranks == 1 ? "" : "s") : "",
+                    restart + 1, options.max_restarts));
   }
 }
 

@@ -9,6 +9,12 @@ namespace autarky {
 
 inline constexpr int kMostRanks = 1 << 20;
 
+// The same work on fewer ranks.
+struct Smaller {
+  int ranks = 1;
+  std::vector<std::string> arguments;
+};
+
 struct LaunchOptions {
   int ranks = 1;
   std::string hosts;  // "a,b:4", a number being the ranks on that host; "": this machine
@@ -16,6 +22,7 @@ struct LaunchOptions {
   int max_restarts = 0;
   std::string program;                 // this one
   std::vector<std::string> arguments;  // the verb and what follows it
+  std::vector<Smaller> smaller;        // what may be started instead, the largest first
 };
 
 // The most ranks that share a machine. InputError for hosts that cannot be read.

@@ -43,7 +43,9 @@ TEST(Launch, WrongOptionsAreNamed) {
       {"launch -n 2 doctor", "unexpected argument 'doctor'"},
       {"launch -n 2 -- launch -n 2 -- doctor", "launch cannot launch itself"},
       {"launch -n 2 --hosts a:x -- doctor", "--hosts"},
-      {"launch -n 2 --max-restarts -1 -- doctor", "--max-restarts"}};
+      {"launch -n 2 --max-restarts -1 -- doctor", "--max-restarts"},
+      {"launch -n 2 --min-ranks 3 -- train r.yaml", "--min-ranks"},
+      {"launch -n 2 --min-ranks 1 -- doctor", "only train can go on"}};
   for (const auto& [arguments, part] : cases) {
     const auto outcome = run(folder, arguments);
     EXPECT_EQ(outcome.code, 2) << arguments << outcome.err;

@@ -176,6 +176,30 @@ TEST_F(OverRanks, KilledAtRandomItIsStartedAgainAndEndsWithTheSameBits) {
   EXPECT_TRUE(state_of("killed") == state_of("one"));
 }
 
+// Four ranks cannot be started a second time, as where a machine is lost: the run goes on with two
+// of them, its lanes and its bits.
+TEST_F(OverRanks, WithoutARankItGoesOnWithFewer) {
+  const auto shim = folder_.write("mpirun", R"(#!/bin/sh
+[ -e second ] && case "$*" in *" -n 4 "*) exit 3 ;; esac
+touch second
+PATH=${PATH#*:} exec mpirun "$@"
+)");
+  fs::permissions(shim, fs::perms::owner_all);
+  Running program(
+      folder_,
+      launch(4, "fewer", "--parallel.data_parallel_size=4", "--max-restarts 5 --min-ranks 2"),
+      "env PATH=" + folder_.path().string() + ":$PATH");
+  ASSERT_TRUE(program.wait_for_lines("fewer", 5));
+  const auto ranks = ranks_of("fewer");
+  if (!ranks.empty()) ::kill(ranks.back(), SIGKILL);
+  const auto outcome = program.wait();
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_TRUE(contains(outcome.err, "code 3; starting it again on 2 ranks (2 of 5)"))
+      << outcome.err;
+  EXPECT_FALSE(contains(outcome.err, "lanes")) << outcome.err;
+  expect_as_one_rank("fewer");
+}
+
 // A rank that stands still: the others end within the deadline, with who and what they waited for.
 TEST_F(OverRanks, AStoppedRankEndsTheRunWithItsName) {
   // Measures the machine if need be: it takes longer than the deadline.

@@ -42,6 +42,14 @@ TEST(Launch, TheCommandLineOfMpirunIsForThisMachineOrForHosts) {
   EXPECT_TRUE(contains(command(options(5, "a,b:3")), " -n 5 --host a:3,b:3 "));
 }
 
+TEST(Launch, HostsKeepTheirRanksOnFewer) {
+  auto o = options(6, "a,b");
+  o.hosts = host_list(o);
+  EXPECT_EQ(o.hosts, "a:3,b:3");
+  o.ranks = 3;
+  EXPECT_TRUE(contains(command(o), " -n 3 --host a:3,b:3 "));
+}
+
 TEST(Launch, TheCoresOfAMachineAreSharedByItsRanks) {
   EXPECT_EQ(threads_of_a_rank(options(2), 8), 4);
   EXPECT_EQ(threads_of_a_rank(options(3), 8), 2);
@@ -91,6 +99,24 @@ TEST(Launch, WhatFailedIsStartedAgainAndResumes) {
   ASSERT_EQ(notes.size(), 2u);
   EXPECT_TRUE(contains(notes[0], "code 1; starting it again (1 of 5)")) << notes[0];
   EXPECT_TRUE(contains(notes[1], "code 137")) << notes[1];
+}
+
+// The script takes the place of ranks: -n 1 without mpirun. A second start that fails before a step
+// is followed by the next smaller layout.
+TEST(Launch, WhatFailsAgainWithoutAStepGoesOnWithFewerRanks) {
+  const ScratchFolder folder;
+  const auto log = (folder / "log").string();
+  LaunchOptions o = options(1);
+  o.program = script(folder, "echo \"$@\" >>" + log + "; [ $(wc -l <" + log + ") -ge 4 ]");
+  o.max_restarts = 5;
+  o.smaller = {{1, {"train", "half"}}, {1, {"train", "quarter"}}, {1, {"train", "never"}}};
+  std::vector<std::string> notes;
+  EXPECT_EQ(launch(o, [&](std::string_view note) { notes.emplace_back(note); }), 0);
+  EXPECT_EQ(content_of(log),
+            "train recipe.yaml\ntrain recipe.yaml --resume\ntrain half --resume\n"
+            "train quarter --resume\n");
+  ASSERT_EQ(notes.size(), 3u);
+  EXPECT_TRUE(contains(notes[1], "starting it again on 1 rank (2 of 5)")) << notes[1];
 }
 
 TEST(Launch, WrongInputIsNotTriedAgainAndRestartsEnd) {
