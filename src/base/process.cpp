@@ -100,6 +100,11 @@ int usable_cores() {
   return std::max(1, int(std::min(double(cores), std::ceil(share))));
 }
 
+std::string host_name() {
+  char name[256] = {};
+  return ::gethostname(name, sizeof name - 1) == 0 ? name : "";
+}
+
 std::string find_program(const std::string& name) {
   const char* path = std::getenv("PATH");
   for (const auto& folder : split(path ? path : "", ':'))

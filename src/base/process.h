@@ -14,6 +14,8 @@ std::int64_t memory_limit_bytes();
 // Processors that this process may use at once: those it may run on, at most the cgroup's share of
 // their time (v1 and v2), at least 1.
 int usable_cores();
+// Of this machine; "" if it has none.
+std::string host_name();
 // The path of a program that the shell would find; "" if there is none.
 std::string find_program(const std::string& name);
 

@@ -1,6 +1,7 @@
 #include "comm/agree.h"
 
 #include <algorithm>
+#include <array>
 #include <numeric>
 
 namespace autarky {
@@ -23,6 +24,14 @@ std::vector<T> gather(Comm& comm, T mine) {
 
 std::vector<std::int64_t> gather_all(Comm& comm, std::int64_t mine) { return gather(comm, mine); }
 std::vector<double> gather_all(Comm& comm, double mine) { return gather(comm, mine); }
+
+std::vector<std::string> gather_all(Comm& comm, const std::string& mine) {
+  std::array<char, 64> text{};
+  std::copy_n(mine.begin(), std::min(mine.size(), text.size() - 1), text.begin());
+  std::vector<std::string> all;
+  for (const auto& other : gather(comm, text)) all.emplace_back(other.data());
+  return all;
+}
 
 std::int64_t greatest(Comm& comm, std::int64_t mine) {
   const auto all = gather(comm, mine);

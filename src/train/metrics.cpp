@@ -17,6 +17,11 @@ namespace {
 std::string number(std::int64_t v) { return fmt::format("{}", v); }
 std::string number(double v) { return std::isfinite(v) ? fmt::format("{}", v) : "null"; }
 std::string number(const std::optional<std::int64_t>& v) { return v ? number(*v) : ""; }
+std::string number(const std::vector<double>& all) {
+  std::string text;
+  for (double v : all) text += (text.empty() ? "[" : ",") + number(v);
+  return text.empty() ? "" : text + "]";
+}
 
 template <class Line>
 std::string print_line(const Line& line) {
@@ -43,8 +48,14 @@ void set_number(const Json& json, std::string_view name, double& v) {
 void set_number(const Json& json, std::string_view name, std::optional<std::int64_t>& v) {
   set_number(json, name, v.emplace());
 }
+void set_number(const Json& json, std::string_view name, std::vector<double>& all) {
+  if (!json.is_array())
+    throw InputError(fmt::format("'{}' is no list of numbers", name)).found(json.dump());
+  for (const auto& v : json) set_number(v, name, all.emplace_back());
+}
 
 constexpr bool may_be_absent(const std::optional<std::int64_t>&) { return true; }
+constexpr bool may_be_absent(const std::vector<double>&) { return true; }
 template <class T>
 constexpr bool may_be_absent(const T&) {
   return false;

@@ -27,6 +27,9 @@ struct TrainingLine {
   double predicted_step_s = 0;
   // Of a bad step only: how many were skipped so far, with it; the step whose weights came back.
   std::optional<std::int64_t> skipped = {}, returned_to = {};
+  // Of several ranks, by rank, every logging.log_every steps: seconds of the step that were its
+  // own, and that it waited for others.
+  std::vector<double> rank_own_s = {}, rank_waited_s = {};
 
   static constexpr auto fields() {
     using S = TrainingLine;
@@ -41,7 +44,9 @@ struct TrainingLine {
                       field("memory_bytes", &S::memory_bytes),
                       field("predicted_step_s", &S::predicted_step_s),
                       field("skipped", &S::skipped),
-                      field("returned_to", &S::returned_to)};
+                      field("returned_to", &S::returned_to),
+                      field("rank_own_s", &S::rank_own_s),
+                      field("rank_waited_s", &S::rank_waited_s)};
   }
 };
 

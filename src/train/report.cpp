@@ -220,6 +220,36 @@ std::string evaluation_table(const Metrics& metrics) {
                   rows + "</table>");
 }
 
+// The ranks with the most time of their own, medians over the steps of the last layout.
+std::string rank_table(const Metrics& metrics) {
+  constexpr std::size_t kMost = 16;
+  std::vector<std::vector<double>> own, waited;  // by rank
+  for (const auto& line : metrics.training) {
+    if (line.rank_own_s.empty() || line.rank_own_s.size() != line.rank_waited_s.size()) continue;
+    if (line.rank_own_s.size() != own.size()) {
+      own.assign(line.rank_own_s.size(), {});
+      waited = own;
+    }
+    for (std::size_t r = 0; r < own.size(); ++r) {
+      own[r].push_back(line.rank_own_s[r]);
+      waited[r].push_back(line.rank_waited_s[r]);
+    }
+  }
+  std::vector<std::pair<double, std::size_t>> order;
+  for (std::size_t r = 0; r < own.size(); ++r) order.emplace_back(-median(own[r]), r);
+  std::sort(order.begin(), order.end());
+  if (order.size() > kMost) order.resize(kMost);
+  std::string rows;
+  for (const auto& [negative, r] : order)
+    rows += fmt::format("<tr><td>{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td></tr>", r,
+                        human_seconds(-negative), human_seconds(median(waited[r])));
+  if (rows.empty()) return "";
+  return card("Ranks", "a step, medians; the slowest first",
+              "<table><tr><th>rank</th><th class=\"n\">own work</th>"
+              "<th class=\"n\">waiting for others</th></tr>" +
+                  rows + "</table>");
+}
+
 std::string machine_table(const ReportInfo& info) {
   std::string rows;
   for (const auto& [name, value] : info.machine)
@@ -252,8 +282,8 @@ void write_report(const fs::path& run_dir, const ReportInfo& info) {
   const Summary summary = summarize(metrics);
   const std::string plan = "<h2>Memory, time and machine</h2>\n<div class=\"grid2\">\n" +
                            memory_bars(info) + prediction_table(summary, info) +
-                           evaluation_table(metrics) + machine_table(info) + "</div>\n" +
-                           waterfall_card(info);
+                           evaluation_table(metrics) + rank_table(metrics) + machine_table(info) +
+                           "</div>\n" + waterfall_card(info);
   const std::string body = header(summary, info) + tiles(summary) + "<h2>Training</h2>\n" +
                            charts(metrics) + samples(info) + plan + recipe(info) +
                            "<footer>Made by autarky. This page needs no network.</footer>\n";

@@ -3,6 +3,8 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <chrono>
+#include <cmath>
 #include <limits>
 #include <numeric>
 
@@ -76,7 +78,7 @@ void Trainer::check_ranks() const {
 }
 
 // Ranks with other recipes or data would wait for each other for ever, or compute something else.
-void Trainer::check_alike(const TrainingSet& data) const {
+void Trainer::check_alike(const TrainingSet& data) {
   const auto compare = [&](const std::string& what, std::int64_t mine, const auto& text) {
     const auto all = gather_all(comm_, mine);
     for (std::size_t r = 0; r < all.size(); ++r)
@@ -125,6 +127,7 @@ void Trainer::start(Run& run, const TrainHooks& hooks) {
   check_ranks();
   open_data(run);
   check_alike(*run.data);
+  run.hosts = gather_all(comm_, host_name());
   if (!plan_.fits())
     throw InputError("the run does not fit in memory")
         .found(fmt::format("{} planned", human_bytes(double(plan_.memory_bytes))))
@@ -177,6 +180,8 @@ double Trainer::evaluate(Run& run) {
 }
 
 void Trainer::one_step(Run& run, const TrainHooks& hooks) {
+  const auto began = std::chrono::steady_clock::now();
+  const double waited = comm_.waited_s();
   const auto batch = recipe_.train.micro_batch_size;
   StepHistory& history = run.state.history;
   if (run.data->change(run.state.samples, prefixes(recipe_.data.train_at(run.state.step + 1)))) {
@@ -198,6 +203,10 @@ void Trainer::one_step(Run& run, const TrainHooks& hooks) {
   run.state.tokens += recipe_.tokens_per_step();
   if (const auto every = recipe_.parallel.check_every; every > 0 && step % every == 0)
     check_replicas(*run.engine);
+  run.times.waited_s = comm_.waited_s() - waited;
+  run.times.own_s =
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count() -
+      run.times.waited_s;
   add_step(history, recipe_.train, result);
   const bool enough = history.bad >= recipe_.train.max_bad_steps;
   const auto back = enough ? way_back(run) : std::nullopt;
@@ -218,6 +227,7 @@ void Trainer::report_step(Run& run, const StepResult& result, double lr,
   TrainingLine line{step, run.state.tokens, result.loss,      result.grad_norm, lr, tokens_per_s,
                     mfu,  result.seconds,   run.memory_bytes, plan_.step_s};
   if (!result.skipped) run.summary.loss = result.loss;
+  if (comm_.size() > 1 && step % recipe_.logging.log_every == 0) compare_ranks(run, line, hooks);
   if (!first()) return;
   if (result.skipped) line.skipped = run.state.history.skipped;
   if (back) line.returned_to = checkpoint_step(back->filename().string());
@@ -226,6 +236,14 @@ void Trainer::report_step(Run& run, const StepResult& result, double lr,
                     lr,   tokens_per_s,        mfu,         -1};
   progress.seconds_left = median(run.seconds) * double(recipe_.train.steps - step);
   hooks.progress(progress);
+}
+
+void Trainer::compare_ranks(Run& run, TrainingLine& line, const TrainHooks& hooks) {
+  const auto micros = [](double s) { return std::round(s * 1e6) / 1e6; };
+  line.rank_own_s = gather_all(comm_, micros(run.times.own_s));
+  line.rank_waited_s = gather_all(comm_, micros(run.times.waited_s));
+  if (const auto found = run.stragglers.add(line.rank_own_s))
+    hooks.note(describe(*found, run.hosts[std::size_t(found->rank)]));
 }
 
 void Trainer::write_reports(Run& run) {

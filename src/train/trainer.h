@@ -7,6 +7,7 @@
 #include <string>
 
 #include "backend/backend.h"
+#include "comm/timed.h"
 #include "data/dataset.h"
 #include "sim/simulate.h"
 #include "train/checkpoint.h"
@@ -15,6 +16,7 @@
 #include "train/progress.h"
 #include "train/recipe.h"
 #include "train/report.h"
+#include "train/stragglers.h"
 
 namespace autarky {
 
@@ -88,7 +90,7 @@ class Trainer {
   std::string recipe_hash() const;
   fs::path checkpoints() const { return fs::path(recipe_.logging.run_dir) / "checkpoints"; }
   void start(Run& run, const TrainHooks& hooks);
-  void check_alike(const TrainingSet& data) const;
+  void check_alike(const TrainingSet& data);
   void open_data(Run& run);
   void open_folder(Run& run, bool used);
   void restore(Run& run, const TrainHooks& hooks);
@@ -97,6 +99,7 @@ class Trainer {
   void one_step(Run& run, const TrainHooks& hooks);
   void report_step(Run& run, const StepResult& result, double lr,
                    const std::optional<fs::path>& back, const TrainHooks& hooks);
+  void compare_ranks(Run& run, TrainingLine& line, const TrainHooks& hooks);
   double evaluate(Run& run);
   void load(Run& run, const fs::path& checkpoint);
   bool sound(Run& run);
@@ -112,7 +115,7 @@ class Trainer {
 
   Recipe recipe_;
   const Backend& backend_;
-  Comm& comm_;
+  TimedComm comm_;
   bool resume_;
   ChipModel chip_;
   RunPlan plan_;

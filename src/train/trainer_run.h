@@ -25,7 +25,10 @@ struct Trainer::Run {
   std::int64_t saved_step = -1, evaluated_step = -1;
   std::int64_t memory_bytes = 0;
   std::vector<double> seconds;  // of this session's steps
-  Timeline timeline;            // of the last step
+  StepTimes times;              // of the step at hand
+  StragglerWatch stragglers;
+  std::vector<std::string> hosts;  // by rank
+  Timeline timeline;               // of the last step
 };
 
 }  // namespace autarky

@@ -99,7 +99,8 @@ std::vector<nlohmann::json> metrics_of(const ScratchFolder& folder, const std::s
 std::vector<std::string> timeless_metrics(const ScratchFolder& folder, const std::string& run_dir) {
   std::vector<std::string> lines;
   for (auto& line : metrics_of(folder, run_dir)) {
-    for (const char* key : {"tokens_per_s", "mfu", "step_s", "memory_bytes", "predicted_step_s"})
+    for (const char* key : {"tokens_per_s", "mfu", "step_s", "memory_bytes", "predicted_step_s",
+                            "rank_own_s", "rank_waited_s"})
       line.erase(key);
     lines.push_back(line.dump());
   }

@@ -43,6 +43,17 @@ TEST_F(MetricsTest, LinesHaveTheKeysThatScriptsReadInOneOrder) {
             "{\"step\":3,\"val_loss\":2.5}\n");
 }
 
+TEST_F(MetricsTest, TimesOfRanksAreListsThatReadBack) {
+  auto two = line(3);
+  two.rank_own_s = {0.25, 0.5};
+  two.rank_waited_s = {0.25, 0};
+  EXPECT_TRUE(
+      to_json_line(two).ends_with("\"rank_own_s\":[0.25,0.5],\"rank_waited_s\":[0.25,0]}\n"));
+  put(to_json_line(two));
+  EXPECT_EQ(read_metrics(path_).training.at(0).rank_own_s, two.rank_own_s);
+  EXPECT_EQ(read_metrics(path_).training.at(0).rank_waited_s, two.rank_waited_s);
+}
+
 TEST_F(MetricsTest, EachLineIsThereAsSoonAsItIsWritten) {
   MetricsWriter writer(path_);
   writer.write(line(1));

@@ -6,11 +6,13 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <sstream>
+#include <thread>
 
 #include "backend/cpu/cpu_backend.h"
 #include "base/error.h"
 #include "base/json.h"
 #include "base/parallel.h"
+#include "base/process.h"
 #include "base/rng.h"
 #include "base/words.h"
 #include "comm/local/local_comm.h"
@@ -266,6 +268,40 @@ TEST_F(Ranks, AFlippedBitInAReplicaIsFoundAndItsRankNamed) {
         EXPECT_TRUE(contains(e.what(), named)) << e.what();
       }
     }
+}
+
+// A rank that does something else before it takes part.
+class SlowComm : public TimedComm {
+ public:
+  using TimedComm::TimedComm;
+  std::unique_ptr<CommHandle> all_gather(std::span<const int> group, std::span<const std::byte> in,
+                                         std::span<std::byte> out, const CommTag& tag) override {
+    if (rank() == 1) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    return TimedComm::all_gather(group, in, out, tag);
+  }
+};
+
+TEST_F(Ranks, ASlowRankIsNamedAndTheOthersWaitForIt) {
+  const auto recipe = load_recipe(
+      folder_ / "recipe.yaml",
+      options("slow", "--parallel.data_parallel_size=2 --train.steps=24 --logging.log_every=1"));
+  const auto backend = make_cpu_backend();
+  std::vector<std::string> notes;
+  run_local_ranks(2, [&](Comm& comm) {
+    SlowComm slow(comm);
+    TrainHooks hooks;
+    if (comm.rank() == 0) hooks.note = [&](const std::string& note) { notes.push_back(note); };
+    Trainer(recipe, *backend, slow).run(hooks);
+  });
+  ASSERT_EQ(notes.size(), 1u);
+  EXPECT_TRUE(contains(notes[0], "rank 1 on " + host_name() + " is slow")) << notes[0];
+  const auto lines = read_metrics(folder_ / "slow/metrics.jsonl").training;
+  ASSERT_EQ(lines.size(), 24u);
+  for (const auto& line : lines) {
+    ASSERT_EQ(line.rank_own_s.size(), 2u);
+    EXPECT_GT(line.rank_own_s[1], 0.01);
+    EXPECT_GT(line.rank_waited_s[0], 0.005);
+  }
 }
 
 TEST_F(Ranks, ARecipeForOtherRanksIsRefused) {

@@ -48,6 +48,19 @@ TEST(EscapeHtml, MarkupIsTextAndBrokenBytesAreReplaced) {
   EXPECT_EQ(escape_html(std::string_view("\0\x1b", 2)), "\xef\xbf\xbd\xef\xbf\xbd");
 }
 
+TEST_F(ReportTest, RanksAreListedTheSlowestFirst) {
+  EXPECT_EQ(count(report(3), "own work"), 0);
+  std::string text;
+  for (int i = 1; i <= 3; ++i)
+    text += to_json_line(TrainingLine{
+        .step = i, .rank_own_s = {0.25, 0.35 + 0.1 * (i % 2)}, .rank_waited_s = {0.2, 0}});
+  write_file_atomic(dir_ / "metrics.jsonl", text);
+  EXPECT_EQ(count(report(0),
+                  "<td>1</td><td class=\"n\">450 ms</td><td class=\"n\">0 ms</td></tr>"
+                  "<tr><td>0</td><td class=\"n\">250 ms</td><td class=\"n\">200 ms</td>"),
+            1);
+}
+
 TEST_F(ReportTest, TheWaterfallEndsAtTheStepsTimePredictedAndMeasured) {
   ReportInfo info;
   EXPECT_EQ(count(report(3, info), "class=\"fall\""), 0);
