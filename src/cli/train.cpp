@@ -118,6 +118,7 @@ TrainSummary run_with_progress(Trainer& trainer, const Recipe& recipe, int rank)
     return stop_asked ? Ask::save_and_end : save_asked.exchange(false) ? Ask::save : Ask::nothing;
   };
   hooks.finished = [&](std::int64_t step) { heartbeat.finished(step); };
+  if (!heartbeat.folder().empty()) hooks.memory = heartbeat.folder() / "checkpoints";
   if (rank > 0) return trainer.run(hooks);
   hooks.note = [&](const std::string& text) {
     line.clear();

@@ -133,8 +133,10 @@ void Trainer::make_plan() {
     return sum;
   };
   const auto snapshot = snapshot_bytes(plan_.model, share_of(options, whole ? comm_.rank() : 0));
+  const auto& c = recipe_.checkpoint;
+  if (c.memory_every > 0) plan_.memory.push_back({"checkpoints in memory", 2 * snapshot});
   plan_.snapshot = every_rank(
-      comm_, recipe_.checkpoint.every > 0 && total() + snapshot <= plan_.memory_limit_bytes);
+      comm_, (c.every > 0 || c.memory_every > 0) && total() + snapshot <= plan_.memory_limit_bytes);
   if (plan_.snapshot) plan_.memory.push_back({"checkpoint snapshot", snapshot});
   plan_.memory_bytes = total();
   plan_.step_s = simulate(programs, chip_).step_s;

@@ -163,13 +163,15 @@ struct ParallelSection {
 };
 
 struct CheckpointSection {
-  std::int64_t every = 0;      // steps; 0: at the end and on a signal only
-  std::int64_t keep_last = 2;  // 0: all
+  std::int64_t every = 0;         // steps; 0: at the end and on a signal only
+  std::int64_t keep_last = 2;     // 0: all
+  std::int64_t memory_every = 0;  // steps; kept in memory by autarky launch; 0: not
 
   static constexpr auto keys() {
     using S = CheckpointSection;
     return std::tuple{key("every", &S::every, between(0, 1e12)),
-                      key("keep_last", &S::keep_last, between(0, 1e12))};
+                      key("keep_last", &S::keep_last, between(0, 1e12)),
+                      key("memory_every", &S::memory_every, between(0, 1e12))};
   }
   bool operator==(const CheckpointSection&) const = default;
 };

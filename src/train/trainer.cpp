@@ -133,8 +133,10 @@ void Trainer::start(Run& run, const TrainHooks& hooks) {
         .found(fmt::format("{} planned", human_bytes(double(plan_.memory_bytes))))
         .wanted(fmt::format("at most {}", human_bytes(double(plan_.memory_limit_bytes))))
         .hint("Lower train.micro_batch_size or train.seq_length, or set recompute: full");
-  const bool used = from_first(comm_, fs::exists(checkpoints() / "latest")) != 0;
+  const auto has_state = [](const fs::path& f) { return fs::exists(f / "latest"); };
+  const bool used = from_first(comm_, has_state(checkpoints()) || has_state(hooks.memory)) != 0;
   open_folder(run, used);
+  open_memory(run, hooks);
   run.engine.emplace(engine_options(), backend_, comm_);
   run.state.seed = std::uint64_t(recipe_.train.seed);
   run.state.lanes = recipe_.parallel.lanes;
@@ -282,6 +284,7 @@ TrainSummary Trainer::run(const TrainHooks& hooks) {
       if (first()) run.metrics->write(EvaluationLine{run.state.step, *run.summary.val_loss});
     }
     save_if_due(run, hooks);
+    keep_in_memory_if_due(run);
   }
   run.summary.interrupted = run.state.step < steps;
   save_at_the_end(run, hooks);

@@ -50,6 +50,7 @@ struct TrainHooks {
   std::function<void(const std::string&)> note = [](const std::string&) {};
   std::function<Ask()> asked = [] { return Ask::nothing; };
   std::function<void(std::int64_t step)> finished = [](std::int64_t) {};  // on every rank
+  fs::path memory;  // folder in memory that outlives a killed rank; empty: there is none
 };
 
 struct TrainSummary {
@@ -93,6 +94,7 @@ class Trainer {
   void check_alike(const TrainingSet& data);
   void open_data(Run& run);
   void open_folder(Run& run, bool used);
+  void open_memory(Run& run, const TrainHooks& hooks);
   void restore(Run& run, const TrainHooks& hooks);
   void restore_data(Run& run);
   void write_reports(Run& run);  // report.html, and trace.json if asked for
@@ -104,11 +106,15 @@ class Trainer {
   void load(Run& run, const fs::path& checkpoint);
   bool sound(Run& run);
   void save(Run& run);
+  void keep_in_memory_if_due(Run& run);
+  void write_state(Run& run, CheckpointWriter& writer);
   void save_if_due(Run& run, const TrainHooks& hooks);
   void save_if_sound(Run& run, const TrainHooks& hooks);
   void save_at_the_end(Run& run, const TrainHooks& hooks);
-  std::optional<fs::path> shared_checkpoint(const std::function<bool(std::int64_t)>& wanted,
+  std::optional<fs::path> shared_checkpoint(const fs::path& folder,
+                                            const std::function<bool(std::int64_t)>& wanted,
                                             const TrainHooks* hooks = nullptr);
+  std::optional<fs::path> newest_state(const TrainHooks& hooks);
   std::optional<fs::path> way_back(Run& run);
   void go_back(Run& run, const std::optional<fs::path>& checkpoint, const TrainHooks& hooks);
   [[noreturn]] void give_up(Run& run, const std::string& why);  // Error, after the report

@@ -15,7 +15,7 @@ struct Trainer::Run {
   std::optional<TrainingSet> data;
   std::optional<ValidationSet> validation;
   std::optional<MetricsWriter> metrics;
-  std::optional<CheckpointWriter> writer;
+  std::optional<CheckpointWriter> writer, memory;  // to the run's folder; to hooks.memory
   std::optional<Snapshot> snapshot;
   std::vector<Batch> batches;       // of the step at hand
   std::vector<Batch> good_batches;  // of this session's last good step, if there was one

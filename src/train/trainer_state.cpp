@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "base/words.h"
 #include "comm/agree.h"
 #include "train/gathered_state.h"
 #include "train/trainer_run.h"
@@ -23,22 +24,34 @@ std::int64_t Trainer::lanes_of_run() const {
 }
 
 // The newest whole checkpoint that is wanted, as rank 0 finds it; it reads the files.
-std::optional<fs::path> Trainer::shared_checkpoint(const std::function<bool(std::int64_t)>& wanted,
+std::optional<fs::path> Trainer::shared_checkpoint(const fs::path& folder,
+                                                   const std::function<bool(std::int64_t)>& wanted,
                                                    const TrainHooks* hooks) {
   std::int64_t step = -1;
   if (first()) {
-    const auto found = find_checkpoint(checkpoints(), wanted);
+    const auto found = find_checkpoint(folder, wanted);
     for (const auto& s : found.skipped)
       if (hooks) hooks->note(fmt::format("damaged checkpoint passed over: {}", s.reason));
     if (found.path) step = checkpoint_step(found.path->filename().string()).value();
   }
   step = from_first(comm_, step);
   if (step < 0) return std::nullopt;
-  return checkpoints() / checkpoint_name(step);
+  return folder / checkpoint_name(step);
+}
+
+// What is kept in memory, unless the run's folder has something newer: that alone is read then.
+std::optional<fs::path> Trainer::newest_state(const TrainHooks& hooks) {
+  const auto kept =
+      hooks.memory.empty() ? std::nullopt : shared_checkpoint(hooks.memory, {}, &hooks);
+  const auto newer = [&](std::int64_t step) {
+    return !kept || step > checkpoint_step(kept->filename().string());
+  };
+  const auto saved = shared_checkpoint(checkpoints(), newer, &hooks);
+  return saved ? saved : kept;
 }
 
 void Trainer::restore(Run& run, const TrainHooks& hooks) {
-  const auto path = shared_checkpoint({}, &hooks);
+  const auto path = newest_state(hooks);
   if (!path) throw InputError("no whole checkpoint to resume from").at(checkpoints().string());
   const TrainState state = read_train_state(*path);
   if (state.recipe_hash != recipe_hash())
@@ -56,7 +69,7 @@ void Trainer::restore(Run& run, const TrainHooks& hooks) {
   load(run, *path);
   run.state.lanes = recipe_.parallel.lanes;
   restore_data(run);
-  run.saved_step = run.state.step;
+  if (path->parent_path() == checkpoints()) run.saved_step = run.state.step;
   hooks.note(fmt::format("resumed after step {} from {}", run.state.step, path->string()));
 }
 
@@ -81,25 +94,56 @@ void Trainer::restore_data(Run& run) {
   for (const auto& phase : d.phases) run.data->open(prefixes(phase.train));
 }
 
+// States in memory, for a launcher that starts again what was killed.
+void Trainer::open_memory(Run& run, const TrainHooks& hooks) {
+  if (recipe_.checkpoint.memory_every == 0) return;
+  std::string missing;
+  if (hooks.memory.empty()) missing = "it needs autarky launch";
+  else if (comm_.ranks_on_node() < comm_.size()) missing = "the ranks are on several machines";
+  else if (first()) {
+    const double wanted = 24 * double(plan_.parameters);  // the old one goes after the new one
+    std::error_code none;
+    const double room = double(fs::space(hooks.memory.parent_path(), none).available);
+    if (room < wanted)
+      missing = fmt::format("it needs {}, {} are free", human_bytes(wanted), human_bytes(room));
+  }
+  if (every_rank(comm_, missing.empty()))
+    run.memory.emplace(CheckpointOptions{hooks.memory, 1, {}, 0, run.share}, plan_.model);
+  else
+    hooks.note(fmt::format("no states are kept in memory (checkpoint.memory_every): {}", missing));
+}
+
+void Trainer::keep_in_memory_if_due(Run& run) {
+  const auto step = run.state.step;
+  if (run.memory && step % recipe_.checkpoint.memory_every == 0 && run.saved_step != step)
+    write_state(run, *run.memory);
+}
+
 void Trainer::save(Run& run) {
   if (run.saved_step == run.state.step) return;
+  write_state(run, *run.writer);
+  run.saved_step = run.state.step;
+}
+
+void Trainer::write_state(Run& run, CheckpointWriter& writer) {
   run.state.data = run.data->state(run.state.samples);
   GatheredState gathered(*run.engine, run.share);
   const StateSource live = [&](StatePart part, const ParameterSpec& spec, std::int64_t layer,
                                std::span<float> values) {
     gathered.get(part, spec, layer, values);
   };
-  run.writer->open(run.state.step);
+  run.writer->wait();  // both writers read the snapshot
+  if (run.memory) run.memory->wait();
+  writer.open(run.state.step);
   barrier(comm_);
   gathered.begin();
   if (run.snapshot) {
     run.snapshot->fill(live);
-    run.writer->start(run.snapshot->source(), run.state);
+    writer.start(run.snapshot->source(), run.state);
   } else {
-    run.writer->start(live, run.state);
-    run.writer->wait();
+    writer.start(live, run.state);
+    writer.wait();
   }
-  run.saved_step = run.state.step;
 }
 
 // Whether the weights are worth a checkpoint: nobody has seen yet what the last update made of
@@ -156,8 +200,8 @@ std::optional<fs::path> Trainer::way_back(Run& run) {
   const auto planned = [&](std::int64_t step) {
     return every > 0 && step % every == 0 && may(step);
   };
-  const auto found = shared_checkpoint(planned);
-  return found ? found : shared_checkpoint(may);
+  const auto found = shared_checkpoint(checkpoints(), planned);
+  return found ? found : shared_checkpoint(checkpoints(), may);
 }
 
 // Weights, moments and what belongs to them become the checkpoint's. The data, and with it the

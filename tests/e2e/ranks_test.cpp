@@ -176,6 +176,32 @@ TEST_F(OverRanks, KilledAtRandomItIsStartedAgainAndEndsWithTheSameBits) {
   EXPECT_TRUE(state_of("killed") == state_of("one"));
 }
 
+// Nothing on the disk yet when a rank is killed: the run goes on with what is kept in memory, which
+// goes with the launcher.
+TEST_F(OverRanks, AStateInMemoryIsGoneOnWith) {
+  Running program(folder_, launch(2, "memory",
+                                  "--parallel.data_parallel_size=2 --checkpoint.every=0 "
+                                  "--checkpoint.memory_every=1",
+                                  "--max-restarts 3"));
+  for (const std::size_t lines : {10, 25}) {
+    ASSERT_TRUE(program.wait_for_lines("memory", lines));
+    const auto ranks = ranks_of("memory");
+    ASSERT_FALSE(ranks.empty());
+    ::kill(ranks.back(), SIGKILL);
+    std::this_thread::sleep_for(std::chrono::milliseconds(300));
+  }
+  const auto outcome = program.wait();
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  const auto at = outcome.err.rfind("resumed after step ");
+  ASSERT_NE(at, std::string::npos) << outcome.err;
+  EXPECT_GE(std::stoi(outcome.err.substr(at + 19)), 22) << outcome.err;
+  const auto folder = outcome.err.substr(outcome.err.find("from /", at) + 5);
+  EXPECT_TRUE(contains(folder, "/checkpoints/step_")) << folder;
+  EXPECT_FALSE(fs::exists(folder.substr(0, folder.find("/checkpoints/"))));
+  expect_as_one_rank("memory");
+  EXPECT_TRUE(state_of("memory") == state_of("one"));
+}
+
 // Four ranks cannot be started a second time, as where a machine is lost: the run goes on with two
 // of them, its lanes and its bits.
 TEST_F(OverRanks, WithoutARankItGoesOnWithFewer) {

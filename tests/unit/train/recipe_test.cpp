@@ -113,7 +113,7 @@ TEST_F(RecipeTest, AnUnknownKeyNamesTheFileTheLineAndTheNearestKey) {
             "--train.stepz=3: unknown key 'train.stepz'. Did you mean 'train.steps'?");
   EXPECT_EQ(refusal(kSmall, {"--checkpoint.zzzzzzzzz=3"}),
             "--checkpoint.zzzzzzzzz=3: unknown key 'checkpoint.zzzzzzzzz'. Known keys: every, "
-            "keep_last.");
+            "keep_last, memory_every.");
 }
 
 TEST_F(RecipeTest, AMistypedValueSaysWhatWasFoundAndWanted) {
