@@ -19,6 +19,9 @@ struct Node {
   std::vector<Value> in, out;
   Phase phase = Phase::forward;
   std::string source;  // "decoder.cpp:57", where a model asked for it
+  // Its place in the block's joint graph as autodiff made it, which knows no layout: the same
+  // number is the same operation in every program of the model. -1: a later pass put it in.
+  int number = -1;
 };
 
 enum class PortKind : std::uint8_t {

@@ -91,7 +91,7 @@ class GraphParser {
     graph_.outputs.push_back(std::move(port));
   }
 
-  // "%3: T, %4: T = op(%1, %2) {attributes} @forward source"
+  // "%3: T, %4: T = op(%1, %2) {attributes} @forward #5 source"
   void parse_node(LineScanner& s) {
     Node node;
     do node.out.push_back(give(s));
@@ -111,6 +111,7 @@ class GraphParser {
         if (in == out) s.bad(fmt::format("%{}", in.id), "a value that a line before gives");
     node.attrs = parse_attrs(s, *node.op);
     node.phase = static_cast<Phase>(s.choice(kPhaseNames));
+    if (s.accept(" #")) node.number = int(s.number(0, 1 << 30));
     if (s.accept(" ")) node.source = s.all();
     s.end();
     s.named([&] { verify(graph_, node); });
@@ -152,8 +153,9 @@ std::string print(const Graph& graph) {
     for (Value v : node.out)
       results +=
           fmt::format("{}%{}: {}", results.empty() ? "" : ", ", v.id, to_string(graph.type(v)));
-    text += fmt::format("  {} = {}({}) {{{}}} @{}{}{}\n", results, node.op->name, list(node.in),
+    text += fmt::format("  {} = {}({}) {{{}}} @{}{}{}{}\n", results, node.op->name, list(node.in),
                         node.op->print(node.attrs), kPhaseNames[std::size_t(node.phase)],
+                        node.number < 0 ? "" : fmt::format(" #{}", node.number),
                         node.source.empty() ? "" : " ", node.source);
   }
   for (const auto& p : graph.outputs)

@@ -65,6 +65,7 @@ class StepCompiler {
   static Graph joint_of(const Graph& forward) {
     Graph joint = differentiate(forward);
     if (is_head(joint)) sum_losses(joint);
+    for (std::size_t i = 0; i < joint.nodes.size(); ++i) joint.nodes[i].number = int(i);
     return joint;
   }
 

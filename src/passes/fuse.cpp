@@ -66,7 +66,8 @@ void fuse_cross_entropy(Graph& graph) {
                {stats->in[0], stats->in[1], stats->in[2], d_loss->in[0]},
                {loss->out[0], grad.out[0], grad.out[1]},
                Phase::forward,
-               stats->source};
+               stats->source,
+               stats->number};
     const auto at = loss - graph.nodes.data();
     graph.nodes.erase(graph.nodes.begin() + std::ptrdiff_t(i));
     graph.nodes[std::size_t(at)] = std::move(fused);

@@ -168,6 +168,7 @@ class Partitioner {
       in[i] = convert(in[i], wanted, node.source);
     }
     const auto out = result_.add(*node.op, node.attrs, in, node.source);
+    result_.nodes.back().number = node.number;
     for (std::size_t i = 0; i < out.size(); ++i) {
       Layout layout = output_layout(rule, i, assigned);
       for (const auto& p : kept) layout.add_partial(p);

@@ -130,7 +130,7 @@ graph a.F {
   in activation x %0: f32[b4 e8]
   in param w %1: f32[f8 e8]
   %2: f32[b4 f8] = contract(%0, %1) {spec="b e, f e -> b f" out=f32 accumulate=false} @forward m.h:1
-  %3: f32[b4 f8] = add(%2, %2) {} @forward
+  %3: f32[b4 f8] = add(%2, %2) {} @forward #1
   out activation y %3
 }
 frame of a.F: 192 bytes {
@@ -149,6 +149,8 @@ TEST(ProgramText, ReadsWhatADocumentShows) {
   const Program p = parse_program(kSmall);
   EXPECT_EQ(print(p), kSmall);
   EXPECT_EQ(p.blocks[0].graph.nodes[0].source, "m.h:1");
+  EXPECT_EQ(p.blocks[0].graph.nodes[0].number, -1);
+  EXPECT_EQ(p.blocks[0].graph.nodes[1].number, 1);
   EXPECT_EQ(p.blocks[0].frame.scratch, (std::vector<std::int64_t>{-1, 128}));
   EXPECT_EQ(p.buffers[2].same_as, 1);
 }
@@ -185,6 +187,7 @@ const Mistake kMistakes[] = {
     {"accumulate=false", "accumulate=no", "line 5: cannot read an attribute; found 'no'",
      "wanted true or false"},
     {"@forward m.h", "@onward m.h", "line 5: ", "found 'onward', wanted one of forward"},
+    {"@forward #1", "@forward #x", "line 6: ", "wanted a whole number from 0 to"},
     {"%2: f32[b4 f8]", "%2: f32[b4 f9]", "line 5: block a.F, contract (m.h:1): the graph",
      "result 0 is f32[b4 f9], but the rule says f32[b4 f8]"},
     {"%3: f32[b4 f8]", "%4: f32[b4 f8]", "line 7: ", "wanted a value that a line before gives"},
