@@ -4,12 +4,16 @@
 #include <algorithm>
 #include <filesystem>
 #include <iterator>
+#include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "cli/command.h"
+#include "cli/output.h"
 #include "cli/verbs.h"
 #include "launch/launch.h"
+#include "launch/slurm.h"
 #include "train/recipe.h"
 
 namespace autarky::cli {
@@ -65,6 +69,28 @@ std::vector<Smaller> smaller_layouts(const LaunchOptions& o, int min_ranks) {
   return list;
 }
 
+// Writes the script beside the user and submits it: Slurm runs this same launch where it has room.
+void launch_by_slurm(const Command& command, const LaunchOptions& o, int min_ranks,
+                     const std::string& options) {
+  if (!o.hosts.empty())
+    throw InputError("Slurm chooses the machines")
+        .at("--hosts")
+        .hint("Leave it out; name machines with --slurm-options \"--nodelist=...\"");
+  SlurmJob job{"autarky-" + o.arguments[0], o.ranks, std::max(1, o.threads), options, {}};
+  job.command = {o.program, "launch", "-n", std::to_string(o.ranks), "--threads",
+                 std::to_string(job.threads), "--max-restarts", std::to_string(o.max_restarts)};
+  if (min_ranks > 0)
+    job.command.insert(job.command.end(), {"--min-ranks", std::to_string(min_ranks)});
+  job.command.push_back("--");
+  job.command.insert(job.command.end(), o.arguments.begin(), o.arguments.end());
+  const std::string script = job.name + ".sbatch";
+  write_file_atomic(script, slurm_script(job));
+  const std::string id = submit(script);
+  if (command.json()) return print_json({{"job", id}, {"script", script}});
+  print(fmt::format("Submitted as job {}; its output: slurm-{}.out, its script: {}\n", id, id,
+                    script));
+}
+
 }  // namespace
 
 void run_launch(Command& command) {
@@ -79,12 +105,18 @@ void run_launch(Command& command) {
   command.add("--min-ranks", min_ranks,
               "If train fails again before it finished a step: go on with fewer ranks, at least so "
               "many (data_parallel_size becomes a divisor of the recipe's; the lanes stay)");
+  bool slurm = false;
+  std::string slurm_options;
+  command.add_flag("--slurm", slurm, "Submit it as a job of Slurm: writes autarky-VERB.sbatch");
+  command.add("--slurm-options", slurm_options,
+              "More options for sbatch, as in \"--partition=all --time=2:00:00\"");
   if (!command.parse()) return;
   check(o, min_ranks);
   if (min_ranks > 0) o.smaller = smaller_layouts(o, min_ranks);
   o.threads = command.threads();
-  if (command.json()) o.arguments.push_back("--json");
   o.program = std::filesystem::read_symlink("/proc/self/exe").string();
+  if (slurm) return launch_by_slurm(command, o, min_ranks, slurm_options);
+  if (command.json()) o.arguments.push_back("--json");
   if (const int code = launch(o, log_warning); code != 0) throw ExitCode{code};
 }
 
