@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include <chrono>
-#include <csignal>
 #include <cstdlib>
 #include <thread>
 
@@ -32,12 +31,6 @@ void become_rank() {
   if (under_launch()) {
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (::getppid() == 1) ::_exit(1);  // mpirun is gone already
-    ::signal(SIGUSR1, [](int) {
-      static volatile std::sig_atomic_t told = 0;  // launch says it until it has worked
-      if (told) return;
-      told = 1;
-      ::raise(SIGTERM);
-    });
   }
   if (rank() == 0) return;
   set_quiet(true);

@@ -8,11 +8,12 @@
 
 namespace autarky::cli {
 
-// Before anything else: of several ranks the first alone writes results and notes. Of those that
-// `autarky launch` started, each ends with mpirun and takes SIGUSR1 for SIGTERM (launch/README.md).
+// Before anything else: of several ranks the first alone writes results and notes. Those that
+// `autarky launch` started end with mpirun.
 void become_rank();
 
-// Whether launch started this process by way of mpirun.
+// Whether launch started this process by way of mpirun: then SIGUSR1 asks it to end, and SIGTERM is
+// mpirun's way to end it at once (launch/README.md).
 bool under_launch();
 
 // Calls `body` with the communicator of this process, and tells the others when it throws. A wait

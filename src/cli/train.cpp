@@ -23,14 +23,17 @@ namespace {
 
 std::atomic<bool> stop_asked = false, save_asked = false;
 
-// SIGUSR1 saves and goes on, from the start on: batch systems send it to what they started. Under
-// launch it belongs to that (cli/rank.h).
+// SIGUSR1 saves and goes on, from the start on: batch systems send it to what they started.
 void handle_requests() {
   if (!under_launch()) std::signal(SIGUSR1, [](int) { save_asked = true; });
 }
 
-// The first signal saves and ends; the second ends at once.
+// The first signal saves and ends; the second ends at once. Of launch's, several are one.
 void handle_signals() {
+  if (under_launch()) {
+    std::signal(SIGUSR1, [](int) { stop_asked = true; });
+    return;
+  }
   for (int signal : {SIGINT, SIGTERM})
     std::signal(signal, [](int s) {
       if (stop_asked.exchange(true)) std::_Exit(128 + s);
