@@ -26,7 +26,7 @@ std::vector<std::int64_t> gather_all(Comm& comm, std::int64_t mine) { return gat
 std::vector<double> gather_all(Comm& comm, double mine) { return gather(comm, mine); }
 
 std::vector<std::string> gather_all(Comm& comm, const std::string& mine) {
-  std::array<char, 64> text{};
+  std::array<char, 512> text{};
   std::copy_n(mine.begin(), std::min(mine.size(), text.size() - 1), text.begin());
   std::vector<std::string> all;
   for (const auto& other : gather(comm, text)) all.emplace_back(other.data());

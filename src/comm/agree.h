@@ -12,7 +12,7 @@ namespace autarky {
 // Every rank's number, by rank.
 std::vector<std::int64_t> gather_all(Comm& comm, std::int64_t mine);
 std::vector<double> gather_all(Comm& comm, double mine);
-std::vector<std::string> gather_all(Comm& comm, const std::string& mine);  // 63 bytes of each
+std::vector<std::string> gather_all(Comm& comm, const std::string& mine);  // 511 bytes of each
 
 std::int64_t greatest(Comm& comm, std::int64_t mine);
 bool any_rank(Comm& comm, bool mine);

@@ -181,8 +181,9 @@ void CheckpointWriter::wait() {
   }
 }
 
-void CheckpointWriter::write(const StateSource& source, const TrainState& state) const {
+void CheckpointWriter::write(const StateSource& source, const TrainState& state) {
   const fs::path folder = temporary(state.step);
+  given_up_by_another_ = false;
   try {
     if (options_.share.ranks == 1) make_folder(state.step);
     auto files = write_share(folder, source, state);
@@ -194,6 +195,7 @@ void CheckpointWriter::write(const StateSource& source, const TrainState& state)
     publish(folder, state.step);
   } catch (...) {
     std::error_code ignored;
+    given_up_by_another_ = options_.share.ranks > 1 && !fs::is_directory(folder, ignored);
     fs::remove_all(folder, ignored);
     throw;
   }

@@ -137,11 +137,13 @@ class CheckpointWriter {
   // Error, once, if the last checkpoint could not be written: a full disk, a folder without
   // permission. Earlier checkpoints are whole then, and nothing of the failed one stays.
   void wait();
+  // Whether what wait() threw is that another rank gave the checkpoint up, which knows why.
+  bool given_up_by_another() const { return given_up_by_another_; }
 
  private:
   fs::path temporary(std::int64_t step) const;
   void make_folder(std::int64_t step) const;
-  void write(const StateSource& source, const TrainState& state) const;
+  void write(const StateSource& source, const TrainState& state);
   std::vector<WrittenFile> write_share(const fs::path& folder, const StateSource& source,
                                        const TrainState& state) const;
   std::vector<WrittenFile> files_of_others(const fs::path& folder) const;
@@ -153,6 +155,7 @@ class CheckpointWriter {
   std::thread thread_;
   std::int64_t step_ = 0;  // being written
   std::exception_ptr error_;
+  std::atomic<bool> given_up_by_another_ = false;
   std::atomic<bool> abandoned_ = false;  // nobody waits for the others' files any more
 };
 

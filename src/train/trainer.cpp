@@ -288,7 +288,7 @@ TrainSummary Trainer::run(const TrainHooks& hooks) {
   }
   run.summary.interrupted = run.state.step < steps;
   save_at_the_end(run, hooks);
-  run.writer->wait();
+  wait_for(*run.writer);
   run.summary.steps = run.state.step;
   run.summary.skipped = run.state.history.skipped;
   const double seconds = median(run.seconds);

@@ -108,6 +108,7 @@ class Trainer {
   void save(Run& run);
   void keep_in_memory_if_due(Run& run);
   void write_state(Run& run, CheckpointWriter& writer);
+  void wait_for(CheckpointWriter& writer);
   void save_if_due(Run& run, const TrainHooks& hooks);
   void save_if_sound(Run& run, const TrainHooks& hooks);
   void save_at_the_end(Run& run, const TrainHooks& hooks);

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <exception>
 
 #include "base/error.h"
 #include "base/words.h"
@@ -125,6 +126,23 @@ void Trainer::save(Run& run) {
   run.saved_step = run.state.step;
 }
 
+// An error of one rank's writer becomes that of all: whoever ends first says why.
+void Trainer::wait_for(CheckpointWriter& writer) {
+  std::exception_ptr mine;
+  std::string why;
+  try {
+    writer.wait();
+  } catch (const Error& e) {
+    mine = std::current_exception();
+    if (!writer.given_up_by_another()) why = e.what();
+  }
+  const auto all = gather_all(comm_, why);
+  if (mine && !why.empty()) std::rethrow_exception(mine);
+  for (std::size_t r = 0; r < all.size(); ++r)
+    if (!all[r].empty()) throw Error(fmt::format("rank {}: {}", r, all[r]));
+  if (mine) std::rethrow_exception(mine);
+}
+
 void Trainer::write_state(Run& run, CheckpointWriter& writer) {
   run.state.data = run.data->state(run.state.samples);
   GatheredState gathered(*run.engine, run.share);
@@ -132,8 +150,8 @@ void Trainer::write_state(Run& run, CheckpointWriter& writer) {
                                std::span<float> values) {
     gathered.get(part, spec, layer, values);
   };
-  run.writer->wait();  // both writers read the snapshot
-  if (run.memory) run.memory->wait();
+  wait_for(*run.writer);  // both writers read the snapshot
+  if (run.memory) wait_for(*run.memory);
   writer.open(run.state.step);
   barrier(comm_);
   gathered.begin();
@@ -142,7 +160,7 @@ void Trainer::write_state(Run& run, CheckpointWriter& writer) {
     writer.start(run.snapshot->source(), run.state);
   } else {
     writer.start(live, run.state);
-    writer.wait();
+    wait_for(writer);
   }
 }
 
@@ -193,7 +211,7 @@ void Trainer::give_up(Run& run, const std::string& why) {
 // Where the run goes back to after too many bad steps in a row: the newest of the checkpoints that
 // the recipe plans, so that a run that was stopped and saved in between goes the same way.
 std::optional<fs::path> Trainer::way_back(Run& run) {
-  run.writer->wait();
+  wait_for(*run.writer);
   const StepHistory& history = run.state.history;
   const auto first_bad = run.state.step - history.bad + 1, every = recipe_.checkpoint.every;
   const auto may = [&](std::int64_t step) { return may_return_to(history, first_bad, step); };

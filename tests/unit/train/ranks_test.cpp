@@ -270,6 +270,31 @@ TEST_F(Ranks, AFlippedBitInAReplicaIsFoundAndItsRankNamed) {
     }
 }
 
+// What one rank's fault makes of the loss and the norm, all have: they skip the step together.
+TEST_F(Ranks, ANumberThatIsNotFiniteOnOneRankIsABadStepOfAll) {
+  EngineOptions o;
+  const fs::path config = folder_ / "llama.json";
+  o.model = parse_config(read_json(config), config.string());
+  o.batch = 1;
+  o.seq = 16;
+  o.mesh.size(Axis::dp) = 2;
+  const auto backend = make_cpu_backend();
+  run_local_ranks(2, [&](Comm& comm) {
+    TrainingEngine engine(o, *backend, comm);
+    engine.initialize(1);
+    std::vector<Batch> batches(1);
+    TrainingSet data(std::vector<WeightedPrefix>{{folder_ / "train", {}}},
+                     SampleOptions{16, kVocab, 1});
+    data.read(comm.rank(), 1, batches[0]);
+    EXPECT_FALSE(engine.step(batches, 1e-3, 1).skipped);
+    const auto before = engine.parameters()[3].master[7];
+    if (comm.rank() == 1)  // NaN in bf16 and in f32
+      std::fill_n(engine.parameters()[3].copy.data, 4, std::byte{0xff});
+    EXPECT_TRUE(engine.step(batches, 1e-3, 2).skipped) << comm.rank();
+    EXPECT_EQ(engine.parameters()[3].master[7], before);
+  });
+}
+
 // A rank that does something else before it takes part.
 class SlowComm : public TimedComm {
  public:
