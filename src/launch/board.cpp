@@ -22,6 +22,7 @@ namespace autarky {
 struct BoardPage {
   struct Record {
     std::atomic<std::int64_t> step;
+    std::atomic<pid_t> process;
     std::atomic<std::int64_t> signed_at;  // 0: no sign yet
     std::atomic<std::int64_t> silence;    // the longest since the step: mpirun wakes what it ends
   };
@@ -119,6 +120,17 @@ std::vector<Sign> Board::signs() const {
   return signs;
 }
 
+bool Board::ranks_are_gone() const {
+  bool any = false;
+  for (int r = 0; r < ranks_; ++r) {
+    const pid_t process = page_->of(r).process;
+    if (process == 0) continue;
+    any = true;
+    if (::kill(process, 0) == 0 || errno != ESRCH) return false;
+  }
+  return any;
+}
+
 void Board::ask_for_a_save() { ++page_->saves_asked; }
 
 Heartbeat::Heartbeat(int rank) : rank_(rank) {
@@ -132,6 +144,7 @@ Heartbeat::Heartbeat(int rank) : rank_(rank) {
   ::close(fd);
   if (!page_) return;
   folder_ = folder;
+  page_->of(rank).process = ::getpid();
   // Signals are for the threads that have handlers in mind.
   sigset_t all, before;
   sigfillset(&all);

@@ -35,6 +35,7 @@ class Board {
   const fs::path& folder() const { return folder_; }
   void clear(int ranks);  // before each start
   std::vector<Sign> signs() const;
+  bool ranks_are_gone() const;  // those that were seen, and some were, do not run any more
   void ask_for_a_save();
 
  private:

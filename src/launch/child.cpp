@@ -68,7 +68,7 @@ int code_of(pid_t child) {
 }  // namespace
 
 Ended run_child(const std::vector<std::string>& command, const Environment& environment,
-                SignalsAs as, const std::function<void()>& user_signal) {
+                SignalsAs as, const Watch& watch) {
   Signals signals;
   const pid_t parent = ::getpid(), child = ::fork();
   if (child < 0) throw Error(fmt::format("cannot start {}: {}", command[0], std::strerror(errno)));
@@ -80,7 +80,11 @@ Ended run_child(const std::vector<std::string>& command, const Environment& envi
   int asked_with = 0, times = 0;
   while ((ended.code = code_of(child)) < 0) {
     const int signal = signals.next();
-    if (signal == SIGUSR1) user_signal();
+    if (signal == SIGUSR1) watch.user_signal();
+    if (signal == 0 && !ended.hung && watch.hangs()) {
+      ended.hung = true;
+      ::kill(child, SIGKILL);
+    }
     if (signal == SIGUSR1 || signal == SIGCHLD || (signal == 0 && asked_with == 0)) continue;
     // mpirun loses signals while it starts its ranks, so the first is sent until it has worked.
     const bool again = signal == 0;

@@ -18,13 +18,18 @@ enum class SignalsAs { they_are, user_signal };
 struct Ended {
   int code = 0;        // 128 + the signal, where a signal ended it
   bool asked = false;  // a signal came to this process
+  bool hung = false;   // it was killed for it
+};
+
+// Meanwhile.
+struct Watch {
+  std::function<void()> user_signal = [] {};           // on SIGUSR1 to this process
+  std::function<bool()> hangs = [] { return false; };  // each second; true: the child is killed
 };
 
 // Runs `command` (a path and its arguments), with nothing on its standard input, to its end. If
-// this process is killed, the child gets SIGTERM. A SIGUSR1 to this process calls `user_signal`.
-// Error if it cannot be started.
-Ended run_child(
-    const std::vector<std::string>& command, const Environment& environment, SignalsAs signals,
-    const std::function<void()>& user_signal = [] {});
+// this process is killed, the child gets SIGTERM. Error if it cannot be started.
+Ended run_child(const std::vector<std::string>& command, const Environment& environment,
+                SignalsAs signals, const Watch& watch = {});
 
 }  // namespace autarky

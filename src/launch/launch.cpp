@@ -21,16 +21,22 @@ void add_resume(LaunchOptions& options) {
     words.push_back("--resume");
 }
 
+// mpirun waits for ever for machines that it does not reach any more, when all ranks have long seen
+// that and ended.
+constexpr int kPatience = 5;  // seconds
+
 Ended run_once(const LaunchOptions& options, Board& board) {
   board.clear(options.ranks);
-  const auto save = [&] { board.ask_for_a_save(); };
+  int gone = 0;
+  const Watch watch{[&] { board.ask_for_a_save(); },
+                    [&] { return (gone = board.ranks_are_gone() ? gone + 1 : 0) > kPatience; }};
   Environment environment{
       {"OMP_NUM_THREADS", std::to_string(threads_of_a_rank(options, usable_cores()))},
       {kBoardVariable, board.folder().string()}};
   if (options.ranks == 1 && options.hosts.empty()) {
     std::vector<std::string> command{options.program};
     command.insert(command.end(), options.arguments.begin(), options.arguments.end());
-    return run_child(command, environment, SignalsAs::they_are, save);
+    return run_child(command, environment, SignalsAs::they_are, watch);
   }
   const auto mpirun = find_program("mpirun");
   if (mpirun.empty())
@@ -38,13 +44,15 @@ Ended run_once(const LaunchOptions& options, Board& board) {
         .hint("Install it: sudo apt-get install openmpi-bin");
   environment.emplace_back("AUTARKY_LAUNCHED", "1");
   return run_child(mpirun_command(options, mpirun, environment, ::geteuid() == 0), {},
-                   SignalsAs::user_signal, save);
+                   SignalsAs::user_signal, watch);
 }
 
 // "the run ended with code 137 (Killed); the last finished steps: ..."
-std::string what_failed(int code, const std::vector<Sign>& signs) {
+std::string what_failed(const Ended& ended, const std::vector<Sign>& signs) {
+  const int code = ended.code;
   std::string text = fmt::format("the run ended with code {}", code);
-  if (code > 128 && ::sigabbrev_np(code - 128))
+  if (ended.hung) text += ": mpirun waited for another machine and was killed";
+  else if (code > 128 && ::sigabbrev_np(code - 128))
     text += fmt::format(" (SIG{})", ::sigabbrev_np(code - 128));
   const auto ranks = describe(signs);
   return ranks.empty() ? text : fmt::format("{}; last finished steps: {}", text, ranks);
@@ -79,7 +87,7 @@ int launch(const LaunchOptions& options, const Note& note) {
     const Ended ended = run_once(now, board);
     if (ended.code == 0 || ended.code == 2 || ended.asked) return ended.code;
     const auto signs = board.signs();
-    const auto what = what_failed(ended.code, signs);
+    const auto what = what_failed(ended, signs);
     if (restart == options.max_restarts) {
       note(what);
       return ended.code;

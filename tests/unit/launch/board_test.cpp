@@ -79,8 +79,27 @@ TEST(Board, AProcessThatStandsStillIsSilent) {
   ::kill(other, SIGCONT);  // as mpirun does before it ends a rank
   std::this_thread::sleep_for(std::chrono::milliseconds(200));
   EXPECT_GT(board.signs()[1].silent_s, 0.6);
+  EXPECT_FALSE(board.ranks_are_gone());
   ::kill(other, SIGKILL);
   ::waitpid(other, nullptr, 0);
+  EXPECT_FALSE(board.ranks_are_gone());  // this process is rank 0
+}
+
+TEST(Board, RanksAreGoneWhenAllThatWereSeenHaveEnded) {
+  Board board;
+  board.clear(2);
+  announce(board);
+  EXPECT_FALSE(board.ranks_are_gone());  // none has come yet
+  const pid_t rank = ::fork();
+  if (rank == 0) {
+    Heartbeat of_rank(1);
+    for (;;) ::pause();
+  }
+  wait_for([&] { return board.signs()[1].seen; });
+  EXPECT_FALSE(board.ranks_are_gone());
+  ::kill(rank, SIGKILL);
+  ::waitpid(rank, nullptr, 0);
+  EXPECT_TRUE(board.ranks_are_gone());
 }
 
 TEST(Board, WhatAKilledLauncherLeavesGoesWithTheNext) {

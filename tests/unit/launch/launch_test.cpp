@@ -167,6 +167,14 @@ TEST(Launch, AChildEndsWithItsParent) {
   EXPECT_TRUE(all_gone(mark));
 }
 
+TEST(Launch, AChildThatHangsIsKilled) {
+  int asked = 0;
+  const Watch watch{[] {}, [&] { return ++asked == 2; }};
+  const auto ended = run_child({"/bin/sleep", "60"}, {}, SignalsAs::they_are, watch);
+  EXPECT_TRUE(ended.hung);
+  EXPECT_EQ(ended.code, 128 + SIGKILL);
+}
+
 TEST(Launch, AProgramThatIsNotThereIsAnError) {
   EXPECT_THROW(run_child({"/nowhere/at/all"}, {}, SignalsAs::they_are), Error);
 }
