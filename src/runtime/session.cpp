@@ -93,12 +93,14 @@ Tensor Session::buffer(std::string_view name) const {
 void Session::run() {
   began_ = std::chrono::steady_clock::now();
   if (timeline_) timeline_->clear();
-  for (const auto& call : program_.calls) run_call(call);
-  for (auto& r : running_) r.move->finish();
+  for (Observer* o : observers_) o->begins(*this);
+  for (std::size_t c = 0; c < program_.calls.size(); ++c) run_call(c);
+  for (auto& r : running_) finish_move(r);
   running_.clear();
 }
 
-void Session::run_call(const Call& call) {
+void Session::run_call(std::size_t c) {
+  const Call& call = program_.calls[c];
   const Block& block = program_.blocks[std::size_t(call.block)];
   const Graph& graph = block.graph;
   std::vector<std::byte*> at(graph.values.size(), nullptr);
@@ -108,11 +110,12 @@ void Session::run_call(const Call& call) {
   for (std::size_t i = 0; i < graph.outputs.size(); ++i)
     at[std::size_t(graph.outputs[i].value.id)] = buffer_data_[std::size_t(call.outputs[i])];
   for (std::size_t n = 0; n < graph.nodes.size(); ++n)
-    run_node(graph.nodes[n], blocks_[std::size_t(call.block)][n], block.frame.scratch[n], at);
+    run_node(graph.nodes[n], blocks_[std::size_t(call.block)][n], block.frame.scratch[n], at,
+             {c, n});
 }
 
 void Session::run_node(const Node& node, PreparedNode& p, std::int64_t scratch,
-                       std::span<std::byte* const> at) {
+                       std::span<std::byte* const> at, NodeAt where) {
   std::vector<Tensor> in, out;
   for (std::size_t i = 0; i < node.in.size(); ++i)
     in.push_back({at[std::size_t(node.in[i].id)], &p.in_types[i]});
@@ -129,7 +132,7 @@ void Session::run_node(const Node& node, PreparedNode& p, std::int64_t scratch,
   }
   const auto start = std::chrono::steady_clock::now();
   if (p.kernel == nullptr) {
-    start_movement(node, in[0], out[0]);
+    start_movement(node, in[0], out[0], where);
   } else {
     for (std::size_t o = 0; o < p.aliases.size() && o < out.size(); ++o)
       if (const int i = p.aliases[o]; i >= 0 && in[std::size_t(i)].data != out[o].data) {
@@ -139,6 +142,7 @@ void Session::run_node(const Node& node, PreparedNode& p, std::int64_t scratch,
     p.kernel->launch(node.attrs, {in, out, p.parts, scratch_place});
   }
   if (profiling_ || timeline_) note_time(node, p, start);
+  if (p.kernel) show(where, out);
 }
 
 void Session::note_time(const Node& node, PreparedNode& p,
@@ -156,11 +160,23 @@ void Session::note_time(const Node& node, PreparedNode& p,
         {queue_name(queue_of(node)), p.time.block, p.time.op, seconds(began_, start), taken});
 }
 
-void Session::start_movement(const Node& node, const Tensor& in, const Tensor& out) {
+void Session::start_movement(const Node& node, const Tensor& in, const Tensor& out, NodeAt where) {
+  for (Observer* o : observers_)
+    if (o->moves(where.call, where.node, out)) return show(where, {&out, 1});
   auto move = start_move(node, in, out, program_.mesh, comm_);
-  if (!move) return;
+  if (!move) return show(where, {&out, 1});
   const bool writes = node.op->movement != Movement::send;
-  running_.push_back({move->source(), writes ? place_of(out) : Place(), std::move(move)});
+  running_.push_back(
+      {move->source(), writes ? place_of(out) : Place(), std::move(move), where, out});
+}
+
+void Session::finish_move(Running& r) {
+  r.move->finish();
+  if (!r.result.empty()) show(r.at, {&r.out, 1});
+}
+
+void Session::show(NodeAt where, std::span<const Tensor> out) {
+  for (Observer* o : observers_) o->made(where.call, where.node, out);
 }
 
 void Session::finish_moves(std::span<const Place> read, std::span<const Place> written) {
@@ -170,7 +186,7 @@ void Session::finish_moves(std::span<const Place> read, std::span<const Place> w
   };
   for (auto r = running_.begin(); r != running_.end();) {
     const bool touched = any(read, r->result) || any(written, r->result) || any(written, r->source);
-    if (touched) r->move->finish();
+    if (touched) finish_move(*r);
     r = touched ? running_.erase(r) : std::next(r);
   }
 }

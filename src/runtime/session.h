@@ -17,6 +17,23 @@ namespace autarky {
 // The scratch that a backend's kernels ask for: what the memory pass plans with.
 std::function<std::int64_t(const Node&, Types, Types)> scratch_of(const Backend& backend);
 
+class Session;
+
+// Looks on while a session runs: to keep what it computes, or to stand in for the other ranks.
+class Observer {
+ public:
+  virtual ~Observer() = default;
+  // Before the first call.
+  virtual void begins(const Session&) {}
+  // The results of that node of a call are there; those of a movement when it has ended, which may
+  // be after later nodes. They stay until this returns.
+  virtual void made(std::size_t call, std::size_t node, std::span<const Tensor> out) = 0;
+  // True: `out` was filled in, and nothing is to be moved.
+  virtual bool moves(std::size_t /*call*/, std::size_t /*node*/, const Tensor& /*out*/) {
+    return false;
+  }
+};
+
 class Session {
  public:
   // Memory is allocated here, all of it. `donor`: a session whose static buffers of the same names
@@ -37,6 +54,8 @@ class Session {
   // Every run from now on writes its events here, in place of those of the run before; null: no
   // more. A movement's event is its start: it goes on beside what follows.
   void record(Timeline* timeline) { timeline_ = timeline; }
+  // Of every run from now on, in place of those before; they must live as long.
+  void observe(std::vector<Observer*> observers) { observers_ = std::move(observers); }
 
  private:
   struct PreparedNode {
@@ -47,18 +66,25 @@ class Session {
     NodeTime time;
   };
   using Place = std::span<const std::byte>;
+  struct NodeAt {
+    std::size_t call, node;
+  };
   struct Running {
     Place source, result;  // what it still reads, and what it writes
     std::unique_ptr<Move> move;
+    NodeAt at;
+    Tensor out;
   };
 
   void prepare_block(const Block& block, const Backend& backend);
-  void run_call(const Call& call);
+  void run_call(std::size_t call);
   void run_node(const Node& node, PreparedNode& prepared, std::int64_t scratch,
-                std::span<std::byte* const> at);
+                std::span<std::byte* const> at, NodeAt where);
   void note_time(const Node& node, PreparedNode& prepared,
                  std::chrono::steady_clock::time_point start);
-  void start_movement(const Node& node, const Tensor& in, const Tensor& out);
+  void start_movement(const Node& node, const Tensor& in, const Tensor& out, NodeAt where);
+  void finish_move(Running& running);
+  void show(NodeAt where, std::span<const Tensor> out);  // to the observers
   // Waits for the movements that write what is read, or that read or write what is written.
   void finish_moves(std::span<const Place> read, std::span<const Place> written);
 
@@ -72,6 +98,7 @@ class Session {
   std::byte* frame_ = nullptr;
   bool profiling_ = false;
   Timeline* timeline_ = nullptr;
+  std::vector<Observer*> observers_;
   std::chrono::steady_clock::time_point began_;  // the run
 };
 
