@@ -37,6 +37,10 @@ constexpr Verb kVerbs[] = {
     {"launch", "Run a verb as several ranks, on this machine or on several",
      "autarky launch -n 2 -- train recipes/quickstart.yaml --parallel.data_parallel_size=2",
      run_launch},
+    {"diff", "Where two runs part: the first operation, micro-batch and rank, and by how much",
+     "autarky diff runs/a runs/b --tolerance 1e-4", run_diff},
+    {"replay", "One rank's step again: each operation against its definition",
+     "autarky replay runs/a --step 12 --rank 1", run_replay},
     {"generate", "Go on with a text",
      "autarky generate --model runs/quickstart/checkpoints/latest --prompt 'In Perl, ' "
      "--temperature 0.7 --top-k 40",

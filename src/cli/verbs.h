@@ -11,6 +11,8 @@ void run_data_build(Command& command);
 void run_data_inspect(Command& command);
 void run_train(Command& command);
 void run_launch(Command& command);
+void run_diff(Command& command);
+void run_replay(Command& command);
 void run_generate(Command& command);
 void run_eval(Command& command);
 void run_score(Command& command);

@@ -18,16 +18,43 @@
 #include "train/gathered_state.h"
 #include "train/links.h"
 #include "train/machine_sheet.h"
+#include "train/plan_run.h"
 #include "train/trainer.h"
 
 namespace autarky {
-namespace {
 
 ModelConfig model_of(const ModelSection& section) {
   if (!section.preset.empty()) return preset_config(section.preset);
   if (section.config.empty()) return read_model_config(section.init_from);
   return parse_config(read_json(section.config), section.config);
 }
+
+Mesh mesh_of(const ParallelSection& p, const ModelConfig& model) {
+  return training_mesh(model, int(p.data_parallel_size), int(p.tensor_parallel_size),
+                       int(p.pipeline_parallel_size));
+}
+
+EngineOptions engine_options(const Recipe& recipe, const ModelConfig& model) {
+  EngineOptions o;
+  o.model = model;
+  o.dtype = recipe.train.dtype;
+  o.batch = recipe.train.micro_batch_size;
+  o.seq = recipe.train.seq_length;
+  o.microbatches = int(recipe.microbatches());
+  o.lanes = int(recipe.parallel.lanes / recipe.parallel.data_parallel_size);
+  o.mesh = mesh_of(recipe.parallel, model);
+  o.zero_stage = int(recipe.parallel.zero_stage);
+  o.schedule = recipe.parallel.pipeline_schedule;
+  o.chunks = int(recipe.parallel.virtual_pipeline_size);
+  o.stage_layers.assign(recipe.parallel.stage_layers.begin(), recipe.parallel.stage_layers.end());
+  o.sequence_parallel = recipe.parallel.sequence_parallel;
+  o.recompute = recipe.recompute;
+  const auto& s = recipe.optimizer;
+  o.optimizer = {s.beta1, s.beta2, s.eps, s.weight_decay, s.clip_norm};
+  return o;
+}
+
+namespace {
 
 void check_parallel(const ParallelSection& p) {
   const auto refuse = [](const char* key, std::int64_t value, const char* wanted) {
@@ -82,9 +109,7 @@ Trainer::Trainer(Recipe recipe, const Backend& backend, Comm& comm, bool resume)
     : recipe_(std::move(recipe)), backend_(backend), comm_(comm), resume_(resume) {
   check_parallel(recipe_.parallel);
   plan_.model = model_of(recipe_.model);
-  plan_.mesh = training_mesh(plan_.model, int(recipe_.parallel.data_parallel_size),
-                             int(recipe_.parallel.tensor_parallel_size),
-                             int(recipe_.parallel.pipeline_parallel_size));
+  plan_.mesh = mesh_of(recipe_.parallel, plan_.model);
   if (comm.size() > 1) check_ranks();  // before ranks wait for each other: all find the same
   if (resume) recipe_.parallel.lanes = from_first(comm, lanes_of_run());
   check_lengths(recipe_, plan_.model);
@@ -93,23 +118,7 @@ Trainer::Trainer(Recipe recipe, const Backend& backend, Comm& comm, bool resume)
 }
 
 EngineOptions Trainer::engine_options() const {
-  EngineOptions o;
-  o.model = plan_.model;
-  o.dtype = recipe_.train.dtype;
-  o.batch = recipe_.train.micro_batch_size;
-  o.seq = recipe_.train.seq_length;
-  o.microbatches = int(recipe_.microbatches());
-  o.lanes = int(recipe_.parallel.lanes / recipe_.parallel.data_parallel_size);
-  o.mesh = plan_.mesh;
-  o.zero_stage = int(recipe_.parallel.zero_stage);
-  o.schedule = recipe_.parallel.pipeline_schedule;
-  o.chunks = int(recipe_.parallel.virtual_pipeline_size);
-  o.stage_layers.assign(recipe_.parallel.stage_layers.begin(), recipe_.parallel.stage_layers.end());
-  o.sequence_parallel = recipe_.parallel.sequence_parallel;
-  o.recompute = recipe_.recompute;
-  const auto& s = recipe_.optimizer;
-  o.optimizer = {s.beta1, s.beta2, s.eps, s.weight_decay, s.clip_norm};
-  return o;
+  return autarky::engine_options(recipe_, plan_.model);
 }
 
 void Trainer::make_plan() {

@@ -178,7 +178,9 @@ struct CheckpointSection {
 
 struct LoggingSection {
   std::string run_dir;               // default: runs/ and the name of the recipe's file
-  bool trace = false;                // trace.json: a time line of the last step
+  bool trace = false;                // hashes of all values; a time line of the last step
+  std::int64_t trace_every = 1;      // steps from one whose values are kept to the next
+  std::int64_t capture_step = 0;     // that each rank keeps for `autarky replay`; 0: none
   std::int64_t log_every = 1;        // steps from one plain progress line to the next
   std::int64_t samples = 4;          // texts that the trained model writes into the report
   std::vector<std::string> prompts;  // of the samples; default: beginnings of validation documents
@@ -188,6 +190,8 @@ struct LoggingSection {
     return std::tuple{
         key("run_dir", &S::run_dir),
         key("trace", &S::trace),
+        key("trace_every", &S::trace_every, between(1, 1e12)),
+        key("capture_step", &S::capture_step, between(0, 1e12)),
         key("log_every", &S::log_every, between(1, 1e12)),
         key("samples", &S::samples, between(0, 1000)),
         key("prompts", &S::prompts),

@@ -149,6 +149,8 @@ void Trainer::start(Run& run, const TrainHooks& hooks) {
         [&](const ParameterSpec& spec, std::int64_t layer, std::span<const float> values) {
           run.engine->put(StatePart::weight, spec, layer, values);
         });
+  run.watch.emplace(recipe_.logging, run.engine->session(), plan_.mesh, comm_.rank(),
+                    run.state.step + 1);
   run.engine->session().set_profiling(true);
   if (recipe_.logging.trace) run.engine->session().record(&run.timeline);
   if (!first()) return;
@@ -201,7 +203,9 @@ void Trainer::one_step(Run& run, const TrainHooks& hooks) {
   const double lr =
       learning_rate(recipe_.schedule, recipe_.optimizer.lr, recipe_.train.steps, step);
   const StepLimits limits = step_limits(history, recipe_.train);
+  run.watch->before(step);
   const StepResult result = run.engine->step(run.batches, lr, history.updates + 1, limits);
+  run.watch->after(step);
   run.state.tokens += recipe_.tokens_per_step();
   if (const auto every = recipe_.parallel.check_every; every > 0 && step % every == 0)
     check_replicas(*run.engine);

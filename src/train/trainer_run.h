@@ -2,6 +2,7 @@
 #pragma once
 #include "train/run_lock.h"
 #include "train/trainer.h"
+#include "train/watch.h"
 
 namespace autarky {
 
@@ -12,6 +13,7 @@ struct Trainer::Run {
   std::optional<RunLock> lock;  // rank 0's
   CheckpointShare share;
   std::optional<TrainingEngine> engine;
+  std::optional<StepWatch> watch;
   std::optional<TrainingSet> data;
   std::optional<ValidationSet> validation;
   std::optional<MetricsWriter> metrics;
