@@ -69,10 +69,16 @@ std::string source_name(const std::source_location& where);  // "decoder.cpp:57"
 // are numbered anew, inputs first.
 void remove_unused(Graph& graph);
 
-std::string print(const Graph& graph);
+// What a node's line says beside what the graph holds; "" or " WORDS".
+using NoteOf = std::function<std::string(const Graph& graph, const Node& node)>;
+inline std::string no_note(const Graph&, const Node&) { return ""; }
+
+std::string print(const Graph& graph, const NoteOf& note = no_note);
 using FindOp = std::function<const OpInfo*(std::string_view name)>;
-// The inverse of print. InputError names the line, `first_line` being that of the text's first.
-Graph parse_graph(std::string_view text, const FindOp& find, std::size_t first_line = 1);
+// The inverse of print with the same notes. InputError names the line, `first_line` being that of
+// the text's first.
+Graph parse_graph(std::string_view text, const FindOp& find, std::size_t first_line = 1,
+                  const NoteOf& note = no_note);
 
 // Every value is given once, and before use; names are words; results' types follow the rules.
 // Error names the block and the node.

@@ -18,11 +18,12 @@ std::string list(std::span<const Value> values) {
 class GraphParser {
  public:
   // Every value takes more letters to give than one: ids are below the text's length.
-  GraphParser(std::string_view text, const FindOp& find, std::size_t first_line)
+  GraphParser(std::string_view text, const FindOp& find, std::size_t first_line, const NoteOf& note)
       : most_(std::int64_t(text.size())),
         lines_(lines_of(text)),
         find_(find),
-        first_line_(first_line) {}
+        first_line_(first_line),
+        note_(note) {}
 
   Graph parse() {
     LineScanner head = line(0);
@@ -112,6 +113,7 @@ class GraphParser {
     node.attrs = parse_attrs(s, *node.op);
     node.phase = static_cast<Phase>(s.choice(kPhaseNames));
     if (s.accept(" #")) node.number = int(s.number(0, 1 << 30));
+    s.expect(s.named([&] { return note_(graph_, node); }));
     if (s.accept(" ")) node.source = s.all();
     s.end();
     s.named([&] { verify(graph_, node); });
@@ -137,13 +139,14 @@ class GraphParser {
   std::vector<std::string_view> lines_;
   const FindOp& find_;
   std::size_t first_line_;
+  const NoteOf& note_;
   Graph graph_;
   std::vector<bool> given_;
 };
 
 }  // namespace
 
-std::string print(const Graph& graph) {
+std::string print(const Graph& graph, const NoteOf& note) {
   std::string text = fmt::format("graph {} {{\n", graph.name);
   for (const auto& p : graph.inputs)
     text += fmt::format("  in {} {} %{}: {}\n", kPortKindNames[std::size_t(p.kind)], p.name,
@@ -153,9 +156,9 @@ std::string print(const Graph& graph) {
     for (Value v : node.out)
       results +=
           fmt::format("{}%{}: {}", results.empty() ? "" : ", ", v.id, to_string(graph.type(v)));
-    text += fmt::format("  {} = {}({}) {{{}}} @{}{}{}{}\n", results, node.op->name, list(node.in),
+    text += fmt::format("  {} = {}({}) {{{}}} @{}{}{}{}{}\n", results, node.op->name, list(node.in),
                         node.op->print(node.attrs), kPhaseNames[std::size_t(node.phase)],
-                        node.number < 0 ? "" : fmt::format(" #{}", node.number),
+                        node.number < 0 ? "" : fmt::format(" #{}", node.number), note(graph, node),
                         node.source.empty() ? "" : " ", node.source);
   }
   for (const auto& p : graph.outputs)
@@ -164,8 +167,9 @@ std::string print(const Graph& graph) {
   return text + "}\n";
 }
 
-Graph parse_graph(std::string_view text, const FindOp& find, std::size_t first_line) {
-  return GraphParser(text, find, first_line).parse();
+Graph parse_graph(std::string_view text, const FindOp& find, std::size_t first_line,
+                  const NoteOf& note) {
+  return GraphParser(text, find, first_line, note).parse();
 }
 
 }  // namespace autarky

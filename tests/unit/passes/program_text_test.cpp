@@ -124,6 +124,23 @@ TEST(ProgramText, ParsesBackForEveryKindOfModelAndPolicy) {
   }
 }
 
+TEST(ProgramText, SaysWhatEachCollectiveMovesAndChecksIt) {
+  StepOptions o = small_options(2, 1, 1);
+  const Program p = small_stages(o)[0];
+  const std::string text = print(p);
+  // bf16 [b1 s16 e384], partial over tp, of the projection of attention's heads.
+  const std::string moved = "{axis=tp how=sum} @forward moves 12288 bytes decoder.cpp:";
+  ASSERT_NE(text.find(moved), text.npos) << text.substr(0, 4000);
+  std::string wrong = text;
+  wrong.replace(wrong.find("moves 12288"), 11, "moves 12289");
+  EXPECT_THROW(parse_program(wrong), InputError);
+  for (const auto& name : {"slice(", "contract("})
+    for (std::size_t at = text.find(name); at != text.npos; at = text.find(name, at + 1)) {
+      const auto line = text.substr(at, text.find('\n', at) - at);
+      EXPECT_EQ(line.find(" moves "), line.npos) << line;
+    }
+}
+
 // The text of a program that shows every kind of line.
 constexpr std::string_view kSmall = R"(program tiny.step on one rank, stage 0, after memory
 graph a.F {
