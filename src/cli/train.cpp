@@ -16,6 +16,7 @@
 #include "cli/samples.h"
 #include "cli/verbs.h"
 #include "launch/board.h"
+#include "passes/schedule_chart.h"
 #include "train/trainer.h"
 
 namespace autarky::cli {
@@ -57,6 +58,15 @@ std::optional<Pass> dumped_pass(const Options& o) {
   return pass;
 }
 
+// The whole, or what it amounts to where lines would be too long to read.
+std::string chart_of(const Schedule& schedule) {
+  constexpr std::size_t kMostColumns = 240;
+  const std::string chart = print_schedule(schedule);
+  const auto title = chart.find('\n') + 1;
+  const bool fits = chart.find('\n', title) - title <= kMostColumns;
+  return fits ? chart : chart.substr(0, title) + "(too long for a line; the report draws it)\n";
+}
+
 void show_plan(const RunPlan& plan) {
   std::vector<std::pair<std::string, std::string>> rows;
   for (const auto& k : plan.memory) rows.emplace_back(k.name, human_bytes(double(k.bytes)));
@@ -64,8 +74,17 @@ void show_plan(const RunPlan& plan) {
                                                  human_bytes(double(plan.memory_limit_bytes))));
   rows.emplace_back("parameters", human_count(double(plan.parameters)));
   rows.emplace_back("predicted step", human_seconds(plan.step_s));
-  rows.emplace_back("order of sums", plan.order);
+  for (const auto& row : describe(plan.same_bits)) rows.push_back(row);
   print(table(rows));
+  if (plan.schedule) print("\n" + chart_of(*plan.schedule));
+}
+
+Json same_bits_json(const SameBits& bits) {
+  Json sizes = Json::array();
+  for (const auto& s : bits.sizes)
+    sizes.push_back(
+        {{"data_parallel_size", s.data_parallel}, {"gradient_bytes", s.gradient_bytes}});
+  return {{"lanes", bits.lanes}, {"zero_adds_ranks_first", bits.ranks_first}, {"sizes", sizes}};
 }
 
 Json plan_json(const RunPlan& plan) {
@@ -76,7 +95,9 @@ Json plan_json(const RunPlan& plan) {
           {"predicted_memory_bytes", plan.memory_bytes},
           {"memory_limit_bytes", plan.memory_limit_bytes},
           {"predicted_step_s", plan.step_s},
-          {"memory", memory}};
+          {"memory", memory},
+          {"same_bits", same_bits_json(plan.same_bits)},
+          {"schedule", plan.schedule ? Json(print_schedule(*plan.schedule)) : Json(nullptr)}};
 }
 
 void dry_run(const Command& command, const RunPlan& plan) {

@@ -13,6 +13,7 @@
 #include "models/flops.h"
 #include "models/parameters.h"
 #include "models/presets.h"
+#include "passes/schedule_chart.h"
 #include "text/tokenizer.h"
 #include "train/calibrate.h"
 #include "train/gathered_state.h"
@@ -153,13 +154,9 @@ void Trainer::make_plan() {
                          double(recipe_.tokens_per_step());
   const auto peak = chip_.flops_per_s.find(recipe_.train.dtype);
   plan_.peak_flops_per_s = peak == chip_.flops_per_s.end() ? 0 : peak->second;
-  const auto lanes = recipe_.parallel.lanes;
-  plan_.order = fmt::format(
-      "gradients are summed in {} lane{}; data_parallel_size {} keeps the bits (each halving of "
-      "ranks costs one more "
-      "gradient buffer), and so does every pipeline schedule and stage count",
-      lanes, lanes == 1 ? "" : "s",
-      lanes == 1 ? "1" : fmt::format("1 to {} (powers of two)", lanes));
+  plan_.same_bits = same_bits(options, program);
+  if (const int stages = options.mesh.size(Axis::pp); stages > 1)
+    plan_.schedule = make_schedule(options.schedule, stages, options.chunks, options.microbatches);
 }
 
 std::string Trainer::dump(Pass last) const {
@@ -187,6 +184,7 @@ ReportInfo Trainer::report() const {
   info.memory = plan_.memory;
   info.predicted_step = predicted_step_;
   info.measured_step = measured_step_;
+  if (plan_.schedule) info.schedule = draw_schedule(*plan_.schedule);
   return info;
 }
 

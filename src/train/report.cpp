@@ -205,6 +205,14 @@ std::string waterfall_card(const ReportInfo& info) {
               draw_waterfall(rows, "a step"));
 }
 
+std::string schedule_card(const ReportInfo& info) {
+  if (info.schedule.empty()) return "";
+  return "<h2>The pipeline's schedule</h2>\n" +
+         card("What each stage does in a step",
+              "planned: F forward, B backward, W weights; a backward as long as two forwards",
+              "<div style=\"overflow-x:auto\">" + info.schedule + "</div>");
+}
+
 std::string evaluation_table(const Metrics& metrics) {
   const auto& all = metrics.evaluations;
   const std::size_t first = all.size() > kMostEvaluations ? all.size() - kMostEvaluations : 0;
@@ -283,7 +291,7 @@ void write_report(const fs::path& run_dir, const ReportInfo& info) {
   const std::string plan = "<h2>Memory, time and machine</h2>\n<div class=\"grid2\">\n" +
                            memory_bars(info) + prediction_table(summary, info) +
                            evaluation_table(metrics) + rank_table(metrics) + machine_table(info) +
-                           "</div>\n" + waterfall_card(info);
+                           "</div>\n" + waterfall_card(info) + schedule_card(info);
   const std::string body = header(summary, info) + tiles(summary) + "<h2>Training</h2>\n" +
                            charts(metrics) + samples(info) + plan + recipe(info) +
                            "<footer>Made by autarky. This page needs no network.</footer>\n";

@@ -27,6 +27,7 @@ struct ReportInfo {
   std::string recipe;                                        // resolved, as YAML
   std::vector<MemoryKind> memory;                            // the plan; its sum is the prediction
   std::vector<ReportSample> samples;
+  std::string schedule;                                      // of a pipeline, as SVG; empty: none
   std::vector<WaterfallPart> predicted_step, measured_step;  // of the same names; empty: not known
 };
 

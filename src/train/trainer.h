@@ -16,6 +16,7 @@
 #include "train/progress.h"
 #include "train/recipe.h"
 #include "train/report.h"
+#include "train/same_bits.h"
 #include "train/stragglers.h"
 
 namespace autarky {
@@ -32,7 +33,8 @@ struct RunPlan {
   double flops_per_step = 0;            // model FLOPs
   double peak_flops_per_s = 0;          // measured, of one rank
   bool snapshot = false;  // checkpoints are copied aside and written in the background
-  std::string order;      // which other layouts keep this run's bits, and at what cost
+  SameBits same_bits;
+  std::optional<Schedule> schedule;  // of a pipeline's stages, if there are several
 
   // Of a step of that length, over all ranks.
   double mfu(double seconds) const {

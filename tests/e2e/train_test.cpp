@@ -258,6 +258,15 @@ TEST_F(Train, ADryRunSaysWhatItWouldTake) {
   EXPECT_EQ(plan["predicted_memory_bytes"], sum);
   for (const char* kind : {"parameters", "gradients", "optimizer moments", "activations"})
     EXPECT_TRUE(plan["memory"].contains(kind)) << kind;
+  EXPECT_EQ(plan["same_bits"]["sizes"].size(), 1u);
+  EXPECT_EQ(plan["schedule"], nullptr);
+  const auto lanes = run(folder_,
+                         "train recipe.yaml --threads 1 --dry-run --parallel.lanes=2 "
+                         "--train.global_batch_size=16 --parallel.pipeline_parallel_size=2");
+  EXPECT_TRUE(contains(lanes.out, "data_parallel_size 1 (+")) << lanes.out;
+  EXPECT_TRUE(contains(lanes.out, "of gradients on a rank), 2, at lanes 2")) << lanes.out;
+  EXPECT_TRUE(contains(lanes.out, "1f1b: 2 stages, 4 micro-batches, 15 units")) << lanes.out;
+  EXPECT_TRUE(contains(lanes.out, "\nstage 1  .  F0 B0 B0 F1 B1 B1")) << lanes.out;
   const auto start = std::chrono::steady_clock::now();
   const auto big = run(folder_,
                        "train recipe.yaml --threads 1 --dry-run --model.config= "
