@@ -88,7 +88,7 @@ void CheckedBackend::launch(const OpInfo& op, const std::any& attrs, const Kerne
   const Copies copies(args);
   const Kernel& kernel = chosen(checked_, op, attrs, in, out);
   kernel.launch(attrs, args);
-  chosen(*reference_, op, attrs, in, out).launch(attrs, {copies.in, copies.out, args.origins, {}});
+  chosen(*reference_, op, attrs, in, out).launch(attrs, {copies.in, copies.out, args.parts, {}});
   last_ = {kernel.name, 0};
   for (std::size_t o = 0; o < args.out.size(); ++o)
     last_.distance = std::max(last_.distance, distance_of(args.out[o], copies.out[o]));

@@ -157,7 +157,7 @@ TEST_F(Ranks, ANumberThatIsNotFiniteOnOneRankIsABadStepOfAll) {
     engine.initialize(1);
     std::vector<Batch> batches(1);
     TrainingSet data(std::vector<WeightedPrefix>{{folder_ / "train", {}}},
-                     SampleOptions{16, kVocab, 1});
+                     SampleOptions{16, o.model.vocab, 1});
     data.read(comm.rank(), 1, batches[0]);
     EXPECT_FALSE(engine.step(batches, 1e-3, 1).skipped);
     const auto before = engine.parameters()[3].master[7];
