@@ -27,8 +27,8 @@ struct Tensor {
 
 struct KernelArgs {
   std::span<const Tensor> in, out;  // results that work in place share their input's memory
-  const DimParts& parts;         // of this rank
-  std::span<std::byte> scratch;  // what the kernel asked for, 64-byte aligned
+  const DimParts& parts;            // of this rank
+  std::span<std::byte> scratch;     // what the kernel asked for, 64-byte aligned
 
   std::int64_t origin(char name) const { return part_of(parts, name, 0).origin; }
   // How many of a dim's indices that are here are no padding.

@@ -77,8 +77,14 @@ void launch_by_slurm(const Command& command, const LaunchOptions& o, int min_ran
         .at("--hosts")
         .hint("Leave it out; name machines with --slurm-options \"--nodelist=...\"");
   SlurmJob job{"autarky-" + o.arguments[0], o.ranks, std::max(1, o.threads), options, {}};
-  job.command = {o.program, "launch", "-n", std::to_string(o.ranks), "--threads",
-                 std::to_string(job.threads), "--max-restarts", std::to_string(o.max_restarts)};
+  job.command = {o.program,
+                 "launch",
+                 "-n",
+                 std::to_string(o.ranks),
+                 "--threads",
+                 std::to_string(job.threads),
+                 "--max-restarts",
+                 std::to_string(o.max_restarts)};
   if (min_ranks > 0)
     job.command.insert(job.command.end(), {"--min-ranks", std::to_string(min_ranks)});
   job.command.push_back("--");

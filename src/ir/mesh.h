@@ -9,8 +9,8 @@
 
 namespace autarky {
 
-// Slowest first: ranks that differ in tp only are neighbours. tpr is a sub-axis: the inner factor of
-// tensor parallelism above the number of kv groups, which splits the queries of a group.
+// Slowest first: ranks that differ in tp only are neighbours. tpr is a sub-axis: the inner factor
+// of tensor parallelism above the number of kv groups, which splits the queries of a group.
 enum class Axis : std::uint8_t { pp, dp, fsdp, cp, ep, tp, tpr };
 inline constexpr std::array<std::string_view, 7> kAxisNames = {"pp", "dp", "fsdp", "cp",
                                                                "ep", "tp", "tpr"};

@@ -7,8 +7,8 @@ namespace {
 
 // A value as rows of contiguous elements: the last dim that is split, with all behind it.
 struct Rows {
-  std::int64_t rows = 1;   // of the part, without padding
-  std::int64_t count = 1;  // elements of one
+  std::int64_t rows = 1;    // of the part, without padding
+  std::int64_t count = 1;   // elements of one
   std::int64_t origin = 0;  // of the first row in the whole
   struct Counter {          // a dim that numbers rows, innermost first
     std::int64_t count, part_stride, whole_stride;

@@ -57,8 +57,7 @@ void check_given(const StepOptions& o, int layers, int parts) {
 std::vector<int> with_last(int layers, int parts, int last) {
   std::vector<int> counts;
   const int rest = layers - last, others = parts - 1;
-  for (int k = 0; k < others; ++k)
-    counts.push_back(rest * (k + 1) / others - rest * k / others);
+  for (int k = 0; k < others; ++k) counts.push_back(rest * (k + 1) / others - rest * k / others);
   counts.push_back(last);
   return counts;
 }
@@ -78,8 +77,8 @@ std::vector<int> balanced(int layers, int parts, int stages, double head_layers)
   std::vector<int> best;
   for (int last = even; last >= 1; --last)
     if (auto counts = with_last(layers, parts, last);
-        best.empty() || largest_load(counts, stages, head_layers) <
-                            largest_load(best, stages, head_layers))
+        best.empty() ||
+        largest_load(counts, stages, head_layers) < largest_load(best, stages, head_layers))
       best = std::move(counts);
   return best;
 }

@@ -45,7 +45,8 @@ std::optional<Layout> moved(const Node& node, Layout layout) {
   else if (const auto* s = std::any_cast<ReduceScatter::Attrs>(&node.attrs))
     fits = add_up(s->axis, s->how) && split(s->dim, s->axis);
   else if (const auto* t = std::any_cast<AllToAll::Attrs>(&node.attrs))
-    fits = dim(t->from_dim) && take_innermost(*dim(t->from_dim), t->axis) && split(t->to_dim, t->axis);
+    fits =
+        dim(t->from_dim) && take_innermost(*dim(t->from_dim), t->axis) && split(t->to_dim, t->axis);
   else if (const auto* g = std::any_cast<AllGather::Attrs>(&node.attrs))
     fits = node.op == &op_info<Slice>() ? split(g->dim, g->axis)
                                         : dim(g->dim) && take_innermost(*dim(g->dim), g->axis);

@@ -115,9 +115,9 @@ class Gatherer {
       Type flat = user.type(port.value);
       flat.layout.flat = zero_axes(3, flat, p_.mesh);
       const Value in = graph.add_input(port.name, PortKind::param, flat);
-      graph.add_output(port.name, PortKind::activation,
-                       convert_layout(graph, in, user.type(port.value).layout,
-                                      "parameter " + port.name));
+      graph.add_output(
+          port.name, PortKind::activation,
+          convert_layout(graph, in, user.type(port.value).layout, "parameter " + port.name));
     }
     if (graph.nodes.empty()) return -1;
     p_.blocks.push_back({std::move(graph), {}});

@@ -208,8 +208,7 @@ class Mover {
     const auto& a = attrs<Slice>();
     const bool flat = a.dim == kFlatDim;
     const auto unit = byte_size(in_.dtype());
-    const Runs runs =
-        flat ? Runs{1, in_.elements(), unit} : runs_of(*in_.type, std::size_t(a.dim));
+    const Runs runs = flat ? Runs{1, in_.elements(), unit} : runs_of(*in_.type, std::size_t(a.dim));
     cut_piece(runs, flat ? out_.elements() : out_.extent(std::size_t(a.dim)), index(a.axis),
               in_.data, out_.data);
     return nullptr;

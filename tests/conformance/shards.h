@@ -12,8 +12,8 @@ struct ShardCut {
 // Every letter that may be split: in halves where it is even; unevenly where it may be padded.
 std::vector<ShardCut> cuts(const Instance& whole);
 
-// What each of two devices holds. An accumulator without the letter arrives as two parts that sum to
-// it.
+// What each of two devices holds. An accumulator without the letter arrives as two parts that sum
+// to it.
 std::vector<Instance> shards(const Instance& whole, const ShardCut& cut);
 
 // The whole outputs from the shards': split dims joined, partials combined by the rule.

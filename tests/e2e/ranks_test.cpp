@@ -64,8 +64,9 @@ class OverRanks : public ::testing::Test {
 TEST_F(OverRanks, DataPipelineAndZeroHaveTheBitsOfOneRank) {
   const std::pair<int, std::string> layouts[] = {
       {2, "--parallel.data_parallel_size=2"},
-      {2, "--parallel.pipeline_parallel_size=2 --parallel.pipeline_schedule=zero-bubble "
-          "--recompute=full --parallel.deadline=20"},
+      {2,
+       "--parallel.pipeline_parallel_size=2 --parallel.pipeline_schedule=zero-bubble "
+       "--recompute=full --parallel.deadline=20"},
       {4, "--parallel.data_parallel_size=4 --parallel.zero_stage=1"},
       {4, "--parallel.data_parallel_size=2 --parallel.pipeline_parallel_size=2"}};
   int number = 0;

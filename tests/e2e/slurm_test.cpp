@@ -44,9 +44,11 @@ TEST_F(Slurm, RunsAJobAndPlainSrunWithTheBitsOfOneProcess) {
   ASSERT_EQ(train(folder_, "one", lanes).code, 0);
   const int code = in_slurm(
       "timeout 200 $AUTARKY launch -n 2 --threads 1 --slurm --slurm-options '--wait' -- train "
-      "recipe.yaml --logging.run_dir=job" + std::string(kMore) +
+      "recipe.yaml --logging.run_dir=job" +
+      std::string(kMore) +
       " && OMP_NUM_THREADS=1 timeout 200 srun -n 2 $AUTARKY train recipe.yaml "
-      "--logging.run_dir=srun" + kMore);
+      "--logging.run_dir=srun" +
+      kMore);
   ASSERT_EQ(code, 0) << said() << content_of(folder_ / "slurm-1.out");
   EXPECT_TRUE(contains(said(), "Submitted as job 1")) << said();
   EXPECT_TRUE(contains(content_of(folder_ / "autarky-train.sbatch"), "#SBATCH --ntasks=2"));

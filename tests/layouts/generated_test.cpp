@@ -120,8 +120,8 @@ class Maker {
 
   // Padding, and tp above the number of kv groups; some ranks have nothing of some dims.
   void add_odd_sizes(Family family) {
-    for (const auto& [tp, dp, pp] : {std::array{2, 1, 1}, {4, 1, 1}, {8, 1, 1}, {2, 2, 1},
-                                     {2, 1, 2}, {4, 2, 1}, {4, 1, 2}})
+    for (const auto& [tp, dp, pp] :
+         {std::array{2, 1, 1}, {4, 1, 1}, {8, 1, 1}, {2, 2, 1}, {2, 1, 2}, {4, 2, 1}, {4, 1, 2}})
       for (const auto config : {odd_config, tiny_config}) {
         if (config == tiny_config && tp == 2) continue;
         const ModelConfig c = config(family, 2);
@@ -134,8 +134,7 @@ class Maker {
   }
 
   void add_zero(Family family) {
-    for (const auto& [tp, dp, pp] :
-         {std::array{1, 2, 1}, {2, 2, 1}, {1, 2, 2}, {2, 2, 2}})
+    for (const auto& [tp, dp, pp] : {std::array{1, 2, 1}, {2, 2, 1}, {1, 2, 2}, {2, 2, 2}})
       for (int stage = 1; stage <= 3; ++stage) {
         LayoutRun r = base(tp, dp, pp);
         r.zero_stage = stage;
@@ -172,9 +171,8 @@ class Maker {
 const LayoutResult& reference_of(const NamedLayout& layout, const LayoutRun& run) {
   static std::map<std::string, LayoutResult> known;
   const ModelConfig config = layout.model();
-  const std::string key =
-      fmt::format("{} {} {} {} {}", family_word(layout.family), config.layers, config.ffn,
-                  describe(run), dtype_name(run.dtype));
+  const std::string key = fmt::format("{} {} {} {} {}", family_word(layout.family), config.layers,
+                                      config.ffn, describe(run), dtype_name(run.dtype));
   const auto it = known.find(key);
   if (it != known.end()) return it->second;
   return known[key] = run_layout(config, run);

@@ -7,7 +7,8 @@
 
 namespace autarky::cpu {
 
-// x [tokens e], w [v e], of which `v` rows are no padding; chunks of equal size from the shape alone.
+// x [tokens e], w [v e], of which `v` rows are no padding; chunks of equal size from the shape
+// alone.
 struct VocabShape {
   std::int64_t tokens, e, v;
   DType dtype;          // of x, w and of what is stored of a chunk
@@ -38,7 +39,8 @@ class VocabChunk {
   void multiply(const Tensor& x, const Tensor& w, TokenRange tokens,
                 const GemmEpilogue& epilogue) const;
   // Rows become exponentials by block, with their statistics; target_logit is set for the tokens
-  // whose target (less `origin`) is a row of w. `kept`: the logits, [tokens, row of w] of the batch.
+  // whose target (less `origin`) is a row of w. `kept`: the logits, [tokens, row of w] of the
+  // batch.
   void exponentials(const KernelArgs& args, TokenRange tokens, std::int64_t origin,
                     float* kept = nullptr) const;
   // dx = rows w, dw (+)= rows^T x

@@ -119,12 +119,10 @@ void add_vocab_kernels(KernelTable& table) {
   table.add<VocabStatsGrad>(TypedKernel<VocabStatsGrad>{
       "chunks of tokens",
       [](const auto& a, Types in, Types out) {
-        return first_refusal({supports_inputs(in),
-                              a.kept ? wants(in[6], DType::f32, "logits") : Support{},
-                              wants(in[3], DType::f32, "lse"),
-                              wants(in[4], DType::f32, "d_lse"),
-                              wants(in[5], DType::f32, "d_target"),
-                              wants(out[1], DType::f32, "dw")});
+        return first_refusal(
+            {supports_inputs(in), a.kept ? wants(in[6], DType::f32, "logits") : Support{},
+             wants(in[3], DType::f32, "lse"), wants(in[4], DType::f32, "d_lse"),
+             wants(in[5], DType::f32, "d_target"), wants(out[1], DType::f32, "dw")});
       },
       launch_grad, [](const auto&, Types in, Types) { return scratch_bytes(in); }});
 }

@@ -49,8 +49,7 @@ float sum_blocks(const VocabBlocks& blocks, std::int64_t count) {
   return float(double(top) + std::log(double(sum_of(sum))));
 }
 
-void exp_of_row(float scale, float lse, std::int64_t n, const float* x, DType dtype,
-                void* values) {
+void exp_of_row(float scale, float lse, std::int64_t n, const float* x, DType dtype, void* values) {
   with_storage(dtype, [&](auto element) HWY_ATTR {
     auto* y = static_cast<decltype(element)*>(values);
     each_vector(n, [&](std::int64_t i, auto part) HWY_ATTR {

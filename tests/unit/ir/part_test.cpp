@@ -40,12 +40,11 @@ TEST(Part, EveryElementIsHeldByOneRankOfASplit) {
 
 TEST(Part, UnevenPartsHoldEveryElementOnceAndPaddingNone) {
   for (const std::string text :
-       {"f32[v5 e3]{v:tp}", "f32[e3 f7]{f:dp,tp}", "f32[v6 e2]{v:dp,tp}", "f32[g3 r5 e2]{g:dp r:tp}",
-        "f32[v1 e4]{v:dp}", "f32[v4999 e3]{v:tp *:dp}"})
+       {"f32[v5 e3]{v:tp}", "f32[e3 f7]{f:dp,tp}", "f32[v6 e2]{v:dp,tp}",
+        "f32[g3 r5 e2]{g:dp r:tp}", "f32[v1 e4]{v:dp}", "f32[v4999 e3]{v:tp *:dp}"})
     EXPECT_EQ(held(text, mesh(2, 4)), held(text, mesh(2, 4), 2)) << text;
   for (const std::string text : {"f32[e3 f7]{f:dp,tp}", "f32[v6 e2]{v:dp,tp}"})
-    EXPECT_EQ(held(text, mesh(2, 4)),
-              std::vector<int>(std::size_t(parse_type(text).elements()), 1))
+    EXPECT_EQ(held(text, mesh(2, 4)), std::vector<int>(std::size_t(parse_type(text).elements()), 1))
         << text;
   const Mesh m = mesh(2, 2);
   const std::vector<Axis> both = {Axis::dp, Axis::tp};

@@ -6,8 +6,11 @@ namespace autarky {
 namespace {
 
 TEST(SlurmScript, AsksForTheRanksAndQuotesTheCommand) {
-  const SlurmJob job{"autarky-train", 16, 4, "--time=2:00:00", {"/opt/it's/autarky", "launch", "",
-                                                                "--a=b c", "$HOME"}};
+  const SlurmJob job{"autarky-train",
+                     16,
+                     4,
+                     "--time=2:00:00",
+                     {"/opt/it's/autarky", "launch", "", "--a=b c", "$HOME"}};
   EXPECT_EQ(slurm_script(job),
             "#!/bin/sh\n"
             "# Written by autarky launch --slurm. Once more: sbatch and the name of this file.\n"

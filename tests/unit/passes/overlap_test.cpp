@@ -63,8 +63,7 @@ TEST(Overlap, ZeroThreeGathersParametersOneCallAhead) {
       return std::find(in.begin(), in.end(), made.front()) != in.end();
     };
     std::size_t user = g + 1, between = 0;
-    for (; user < p.calls.size() && !needs(user); ++user)
-      between += p.calls[user].queue == Queue{};
+    for (; user < p.calls.size() && !needs(user); ++user) between += p.calls[user].queue == Queue{};
     ASSERT_LT(user, p.calls.size());
     if (gathers++ > 0) {
       EXPECT_GE(between, 1u) << "nothing runs beside " << name_of(p, g);
