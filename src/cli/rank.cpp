@@ -10,6 +10,7 @@
 #include <cstdlib>
 #include <thread>
 
+#include "base/error.h"
 #include "base/log.h"
 #include "comm/mpi/launched.h"
 #include "comm/mpi/mpi_comm.h"
@@ -46,6 +47,11 @@ void with_ranks(std::chrono::seconds deadline, const std::function<void(Comm&)>&
   const auto comm = make_comm(deadline);
   try {
     body(*comm);
+  } catch (const InputError& e) {
+    // Mostly all ranks find it. Who is told of it first ends with another code.
+    if (comm->size() > 1) std::this_thread::sleep_for(kMoment / 3);
+    comm->abort(e.what());
+    throw;
   } catch (const std::exception& e) {
     comm->abort(e.what());
     throw;
