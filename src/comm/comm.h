@@ -28,6 +28,8 @@ class CommHandle {
   // operation, sequence number, bytes, source, who is missing) when the deadline passes, when
   // members hand in different numbers of bytes, or when another rank has failed.
   virtual void wait() = 0;
+  // Whether wait() is known to return at once.
+  virtual bool done() { return false; }
 };
 
 // One rank's end, used by one thread. Calls of one group must come in the same order on all its

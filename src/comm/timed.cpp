@@ -15,6 +15,7 @@ class TimedHandle : public CommHandle {
     handle_->wait();
     waited_s_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   }
+  bool done() override { return handle_->done(); }
 
  private:
   std::unique_ptr<CommHandle> handle_;

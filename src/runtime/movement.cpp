@@ -62,6 +62,7 @@ class Pending : public Move {
     handle_->wait();
     if (parts_->unpack) parts_->unpack();
   }
+  bool done() const override { return handle_->done(); }
   std::span<const std::byte> source() const override {
     return parts_->packed.empty() ? parts_->source : std::span<const std::byte>();
   }

@@ -14,6 +14,7 @@ class Move {
  public:
   virtual ~Move() = default;
   virtual void finish() = 0;
+  virtual bool done() const = 0;  // finish() is known to return at once
   virtual std::span<const std::byte> source() const = 0;
 };
 

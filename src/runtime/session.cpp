@@ -166,6 +166,8 @@ void Session::start_movement(const Node& node, const Tensor& in, const Tensor& o
   auto move = start_move(node, in, out, program_.mesh, comm_);
   if (!move) return show(where, {&out, 1});
   const bool writes = node.op->movement != Movement::send;
+  // A send's copy goes when it has been received, not when somebody asks.
+  std::erase_if(running_, [](const Running& r) { return r.result.empty() && r.move->done(); });
   running_.push_back(
       {move->source(), writes ? place_of(out) : Place(), std::move(move), where, out});
 }

@@ -28,6 +28,7 @@ class Handle : public CommHandle {
     if (!owner_.release(*operation_)) static_cast<void>(operation_.release());
   }
   void wait() override { owner_.wait(*operation_); }
+  bool done() override { return owner_.finished(*operation_); }
 
  private:
   Owner& owner_;
@@ -37,6 +38,7 @@ class Handle : public CommHandle {
 class Done : public CommHandle {
  public:
   void wait() override {}
+  bool done() override { return true; }
 };
 
 void copy(std::span<const std::byte> from, std::span<std::byte> to) {

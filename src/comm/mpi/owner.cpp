@@ -63,6 +63,11 @@ void Owner::wait(Operation& operation) {
   throw Error(given_up(operation));
 }
 
+bool Owner::finished(const Operation& operation) {
+  const std::lock_guard lock(mutex_);
+  return operation.finished;
+}
+
 std::string Owner::given_up(const Operation& operation) const {
   if (failure_.starts_with(operation.description())) return failure_;
   return fmt::format("{} was given up: {}", operation.description(), failure_);

@@ -33,6 +33,7 @@ class Owner {
   void submit(Operation& operation);
   // Throws Error when the deadline, counted from here, passes, or communication has ended.
   void wait(Operation& operation);
+  bool finished(const Operation& operation);
   // Whether `operation` may be destroyed; one that is still under way ends communication.
   [[nodiscard]] bool release(Operation& operation);
   // Ends communication here and, by a message, in the other ranks.
