@@ -51,8 +51,9 @@ std::vector<Smaller> smaller_layouts(const LaunchOptions& o, int min_ranks) {
   std::vector<std::string> overrides;
   std::copy_if(o.arguments.begin(), o.arguments.end(), std::back_inserter(overrides),
                is_recipe_override);
-  const auto recipe = std::find_if(o.arguments.begin() + 1, o.arguments.end(),
-                                   [](const std::string& word) { return !word.starts_with("-"); });
+  auto recipe = o.arguments.begin() + 1;
+  while (recipe != o.arguments.end() && recipe->starts_with("-"))
+    recipe += *recipe == "--threads" && recipe + 1 != o.arguments.end() ? 2 : 1;
   if (recipe == o.arguments.end()) return {};  // train says what is wrong
   const ParallelSection p = load_recipe(*recipe, overrides).parallel;
   const std::string size = "--parallel.data_parallel_size=", lanes = "--parallel.lanes=";

@@ -69,7 +69,7 @@ void run_replay(Command& command) {
   ReplayOptions o;
   command.add("run", run, "Folder of a run with a step kept by --logging.capture_step",
               Need::required);
-  command.add("--step", o.step, "The step; the one that was kept if not given");
+  command.add("--step", o.step, "The step; the last one that was kept if not given");
   command.add("--rank", o.rank, "The rank; 0 if not given");
   command.add("--on", on,
               "kernels: this machine's, each checked by its definition on the same inputs; "
@@ -82,6 +82,10 @@ void run_replay(Command& command) {
         .at("--on")
         .found("'" + on + "'")
         .wanted("kernels or reference");
+  if (command.given("--step") && o.step < 1)
+    throw InputError("no such step").at("--step").found(std::to_string(o.step)).wanted("1 or more");
+  if (!(o.bound >= 0))
+    throw InputError("no such distance").at("--bound").wanted("a number from 0 on");
   o.reference = on == "reference";
   const Replay r = replay(run, o);
   if (command.json()) print_json(to_json(r));

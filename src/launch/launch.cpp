@@ -1,6 +1,7 @@
 #include "launch/launch.h"
 
 #include <fmt/core.h>
+#include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -79,6 +80,7 @@ void warn_of_threads(const LaunchOptions& options, const Note& note) {
 }  // namespace
 
 int launch(const LaunchOptions& options, const Note& note) {
+  ::signal(SIGUSR1, [](int) {});  // between two starts there is nobody to save
   warn_of_threads(options, note);
   LaunchOptions now = options;
   now.hosts = host_list(options);

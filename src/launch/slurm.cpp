@@ -59,7 +59,8 @@ std::string submit(const std::string& script) {
         .at(script)
         .found(said)
         .hint("Options for it go into --slurm-options");
-  return said.substr(said.rfind('\n') + 1).substr(0, said.find(';'));
+  const std::string last = said.substr(said.rfind('\n') + 1);  // "JOB" or "JOB;CLUSTER"
+  return last.substr(0, last.find(';'));
 }
 
 }  // namespace autarky

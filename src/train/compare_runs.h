@@ -36,7 +36,7 @@ struct RunDifference {
 
   bool same() const {
     return differences.empty() && contradictions_a.empty() && contradictions_b.empty() &&
-           (values > 0 || !first_loss);
+           !first_loss;
   }
 };
 

@@ -3,7 +3,6 @@
 #include <fmt/core.h>
 
 #include <algorithm>
-#include <charconv>
 
 #include "backend/cpu/cpu_backend.h"
 #include "backend/reference/reference.h"
@@ -26,15 +25,10 @@ double bound_of(DType dtype) { return dtype == DType::bf16 ? 0x1p-6 : 2e-5; }
 
 std::int64_t kept_step(const fs::path& run, const ReplayOptions& o) {
   if (o.step > 0) return o.step;
-  const std::string end = fmt::format(".rank-{}.safetensors", o.rank);
-  std::error_code none;
-  for (const auto& entry : fs::directory_iterator(run / "trace", none)) {
-    const std::string name = entry.path().filename().string();
-    std::int64_t step = 0;
-    if (name.starts_with("step-") && name.ends_with(end) &&
-        std::from_chars(name.data() + 5, name.data() + name.size(), step).ec == std::errc())
-      return step;
-  }
+  std::int64_t last = 0;
+  for (const auto& [step, path] : tapes(run))
+    if (path == tape_path(run, step, o.rank)) last = std::max(last, step);
+  if (last > 0) return last;
   throw InputError(fmt::format("the run kept no step of rank {}", o.rank))
       .at((run / "trace").string())
       .hint("Train with --logging.capture_step=N");
@@ -46,11 +40,17 @@ std::vector<ValueSummary> traced(const fs::path& run, std::int64_t step, int ran
   const RunValues values(run);
   const auto steps = values.steps();
   if (!std::binary_search(steps.begin(), steps.end(), step)) return {};
-  const ValueReader& file = values.ranks(step)[std::size_t(rank)];
+  const auto& ranks = values.ranks(step);
+  if (std::size_t(rank) >= ranks.size()) return {};  // of a session with another layout
+  const ValueReader& file = ranks[std::size_t(rank)];
   const bool same = std::equal(file.values().begin(), file.values().end(),
                                recorder.values().begin(), recorder.values().end(),
                                [](const auto& a, const auto& b) { return a.name == b.name; });
-  return same ? file.read(step) : std::vector<ValueSummary>();
+  if (!same)
+    throw InputError(fmt::format("the values kept of step {} are those of another program", step))
+        .at(run.string())
+        .hint("The run's recipe or this program's version has changed since");
+  return file.read(step);
 }
 
 // Looks at each operation after it ran.

@@ -133,7 +133,7 @@ void Trainer::start(Run& run, const TrainHooks& hooks) {
         .found(fmt::format("{} planned", human_bytes(double(plan_.memory_bytes))))
         .wanted(fmt::format("at most {}", human_bytes(double(plan_.memory_limit_bytes))))
         .hint("Lower train.micro_batch_size or train.seq_length, or set recompute: full");
-  const auto has_state = [](const fs::path& f) { return fs::exists(f / "latest"); };
+  const auto has_state = [](const fs::path& f) { return !f.empty() && fs::exists(f / "latest"); };
   const bool used = from_first(comm_, has_state(checkpoints()) || has_state(hooks.memory)) != 0;
   open_folder(run, used);
   open_memory(run, hooks);
@@ -149,6 +149,8 @@ void Trainer::start(Run& run, const TrainHooks& hooks) {
         [&](const ParameterSpec& spec, std::int64_t layer, std::span<const float> values) {
           run.engine->put(StatePart::weight, spec, layer, values);
         });
+  if (first()) forget_values_from(recipe_.logging.run_dir, run.state.step + 1);
+  barrier(comm_);
   run.watch.emplace(recipe_.logging, run.engine->session(), plan_.mesh, comm_.rank(),
                     run.state.step + 1);
   run.engine->session().set_profiling(true);

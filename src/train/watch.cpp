@@ -6,7 +6,6 @@ StepWatch::StepWatch(const LoggingSection& options, Session& session, const Mesh
                      std::int64_t next_step)
     : options_(options), session_(session), rank_(rank) {
   const fs::path run = options.run_dir;
-  if (rank == 0) forget_sessions_after(run, next_step);
   if (!options.trace) return;
   values_.emplace(session.program(), rank);
   writer_.emplace(value_path(run, next_step, rank), mesh, rank, values_->values());

@@ -14,6 +14,10 @@ RunValues::RunValues(const fs::path& run) {
   for (const auto first : value_sessions(run)) {
     std::vector<ValueReader> ranks;
     for (int r = 0; ranks.empty() || r < ranks[0].mesh().ranks(); ++r) {
+      if (!has_values(value_path(run, first, r))) {  // the session was killed as it began
+        ranks.clear();
+        break;
+      }
       ranks.emplace_back(value_path(run, first, r));
       if (ranks.back().rank() != r || !(ranks.back().mesh() == ranks[0].mesh()))
         throw InputError("this is another rank's file")
@@ -21,7 +25,7 @@ RunValues::RunValues(const fs::path& run) {
             .found(
                 fmt::format("rank {} of {}", ranks.back().rank(), ranks.back().mesh().to_string()));
     }
-    sessions_.emplace(first, std::move(ranks));
+    if (!ranks.empty()) sessions_.emplace(first, std::move(ranks));
   }
 }
 

@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <charconv>
 #include <cstring>
 
 #include "base/error.h"
@@ -41,6 +42,19 @@ std::vector<std::int64_t> shape_of(const Type& type) {
 
 fs::path tape_path(const fs::path& run, std::int64_t step, int rank) {
   return run / "trace" / fmt::format("step-{:08}.rank-{}.safetensors", step, rank);
+}
+
+std::vector<std::pair<std::int64_t, fs::path>> tapes(const fs::path& run) {
+  std::vector<std::pair<std::int64_t, fs::path>> found;
+  std::error_code none;
+  for (const auto& entry : fs::directory_iterator(run / "trace", none)) {
+    const std::string name = entry.path().filename().string();
+    std::int64_t step = 0;
+    if (name.starts_with("step-") && name.ends_with(".safetensors") &&
+        std::from_chars(name.data() + 5, name.data() + name.size(), step).ec == std::errc())
+      found.emplace_back(step, entry.path());
+  }
+  return found;
 }
 
 void TapeRecorder::keep(const std::string& name, const Tensor& t) {

@@ -3,6 +3,8 @@
 #pragma once
 #include <map>
 #include <optional>
+#include <utility>
+#include <vector>
 
 #include "base/file.h"
 #include "comm/comm.h"
@@ -14,6 +16,8 @@ namespace autarky {
 // RUN/trace/step-00000012.rank-3.safetensors: static buffers but gradients by their names, and
 // "moved.CALL.NODE" what a collective or a receive gave.
 fs::path tape_path(const fs::path& run, std::int64_t step, int rank);
+// All that a run kept, with their steps.
+std::vector<std::pair<std::int64_t, fs::path>> tapes(const fs::path& run);
 
 // Keeps one run of a session in memory.
 class TapeRecorder : public Observer {

@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "values/tape.h"
 
 namespace autarky {
 namespace {
@@ -49,7 +50,9 @@ ValueWriter::ValueWriter(const fs::path& path, const Mesh& mesh, int rank,
   for (const auto& v : values) names.push_back(to_json(v));
   out_ << Json{{"format", kFormat}, {"mesh", mesh.to_string()}, {"rank", rank}, {"values", names}}
               .dump()
-       << '\n';
+       << '\n'
+       << std::flush;
+  if (!out_) throw Error("cannot write the names of a run's values").at(path.string());
 }
 
 void ValueWriter::write(std::int64_t step, std::span<const ValueSummary> values) {
@@ -102,9 +105,37 @@ fs::path session_path(const fs::path& run, std::int64_t first_step) {
 }
 }  // namespace
 
-void forget_sessions_after(const fs::path& run, std::int64_t first_step) {
+bool has_values(const fs::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::string head;
+  return std::getline(file, head) && !file.eof();
+}
+
+namespace {
+
+// A session that went beyond `step` before the run went on from there.
+void cut_session(const fs::path& session, std::int64_t step) {
+  std::error_code none;
+  for (const auto& entry : fs::directory_iterator(session, none)) {
+    if (!has_values(entry.path())) continue;
+    std::uintmax_t end = fs::file_size(entry.path());
+    {
+      const ValueReader reader(entry.path());
+      for (const auto& [kept, place] : reader.steps())
+        if (kept >= step) end = std::min(end, std::uintmax_t(place - sizeof kept));
+    }
+    fs::resize_file(entry.path(), end);
+  }
+}
+
+}  // namespace
+
+void forget_values_from(const fs::path& run, std::int64_t step) {
   for (const auto first : value_sessions(run))
-    if (first > first_step) fs::remove_all(session_path(run, first));
+    if (first >= step) fs::remove_all(session_path(run, first));
+    else cut_session(session_path(run, first), step);
+  for (const auto& [kept, path] : tapes(run))
+    if (kept >= step) fs::remove(path);
 }
 
 fs::path value_path(const fs::path& run, std::int64_t first_step, int rank) {

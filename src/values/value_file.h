@@ -54,7 +54,9 @@ class ValueReader {
 fs::path value_path(const fs::path& run, std::int64_t first_step, int rank);
 // The sessions of a run: their first steps, rising. Empty where it kept no values.
 std::vector<std::int64_t> value_sessions(const fs::path& run);
-// Removes what sessions after that step have left.
-void forget_sessions_after(const fs::path& run, std::int64_t first_step);
+// Whether a writer got as far as to name its values.
+bool has_values(const fs::path& path);
+// Removes what was kept of that step and later ones, values and tapes: the run does them again.
+void forget_values_from(const fs::path& run, std::int64_t step);
 
 }  // namespace autarky
