@@ -17,6 +17,7 @@
 #include "comm/local/local_comm.h"
 #include "formats/megatron_index.h"
 #include "formats/model_files.h"
+#include "train/machine_sheet.h"
 #include "train/replicas.h"
 #include "train/trainer.h"
 #include "unit/formats/scratch_folder.h"
@@ -44,6 +45,9 @@ class Ranks : public testing::Test {
     const auto cache = fs::current_path() / "unit-cache";
     ::setenv("XDG_CACHE_HOME", cache.c_str(), 1);
     set_thread_count(1);
+    // Before ranks wait for each other: it takes longer than a deadline on a busy, sanitized machine.
+    for (const DType dtype : {DType::f32, DType::bf16})
+      local_chip(*make_cpu_backend(), dtype, Sheet::kept);
     write_tokens(folder_ / "train", 120, 1);
     write_tokens(folder_ / "validation", 9, 2);
     folder_.write("llama.json", R"({"model_type": "llama", "hidden_size": 64,
