@@ -45,7 +45,8 @@ class Ranks : public testing::Test {
     const auto cache = fs::current_path() / "unit-cache";
     ::setenv("XDG_CACHE_HOME", cache.c_str(), 1);
     set_thread_count(1);
-    // Before ranks wait for each other: it takes longer than a deadline on a busy, sanitized machine.
+    // Before ranks wait for each other: it takes longer than a deadline on a busy, sanitized
+    // machine.
     for (const DType dtype : {DType::f32, DType::bf16})
       local_chip(*make_cpu_backend(), dtype, Sheet::kept);
     write_tokens(folder_ / "train", 120, 1);
