@@ -169,12 +169,19 @@ TEST_F(Ranks, ANumberThatIsNotFiniteOnOneRankIsABadStepOfAll) {
 }
 
 // A rank that does something else before it takes part.
+// Well above what a step takes.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr std::chrono::milliseconds kDelay{60};
+#else
+constexpr std::chrono::milliseconds kDelay{20};
+#endif
+
 class SlowComm : public TimedComm {
  public:
   using TimedComm::TimedComm;
   std::unique_ptr<CommHandle> all_gather(std::span<const int> group, std::span<const std::byte> in,
                                          std::span<std::byte> out, const CommTag& tag) override {
-    if (rank() == 1) std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    if (rank() == 1) std::this_thread::sleep_for(kDelay);
     return TimedComm::all_gather(group, in, out, tag);
   }
 };
