@@ -16,18 +16,13 @@ VocabShape shape_of(const KernelArgs& args) {
   return {*args.in[0].type, w, args.count(w.dims[0])};
 }
 
-template <class T>
-void zero(const Tensor& t) {
-  std::fill_n(t.as<T>(), t.elements(), T{});
-}
-
 void launch_stats(const VocabStats::Attrs& a, const KernelArgs& args) {
   const VocabShape shape = shape_of(args);
   const VocabChunk chunk(shape, args.scratch);
   const std::int64_t origin = args.origin('v');
   const auto* targets = args.in[2].as<const std::int32_t>();
   float* kept = a.keep ? args.out[2].as<float>() : nullptr;
-  if (kept && shape.v < args.in[1].extent(0)) zero<float>(args.out[2]);
+  const std::int64_t room = args.in[1].extent(0);  // of the vocabulary, with padding
   each_chunk(shape, [&](TokenRange tokens) {
     chunk.exponentials(args, tokens, origin, kept);
     parallel_for(tokens.count, [&](std::int64_t row, int) {
@@ -36,6 +31,7 @@ void launch_stats(const VocabStats::Attrs& a, const KernelArgs& args) {
       args.out[0].as<float>()[token] =
           shape.v > 0 ? log_sum_exp(chunk.blocks(row), shape.blocks) : -INFINITY;
       args.out[1].as<float>()[token] = here ? chunk.target_logit(row) : 0;
+      if (kept) std::fill(kept + token * room + shape.v, kept + (token + 1) * room, 0.0f);
     });
   });
 }
@@ -50,7 +46,8 @@ class StatsGrad {
         chunk_(shape_, args.scratch) {}
 
   void run() const {
-    if (shape_.v < args_.in[1].extent(0)) zero<float>(args_.out[1]);
+    float* dw = args_.out[1].as<float>();
+    std::fill(dw + shape_.v * shape_.e, dw + args_.out[1].elements(), 0.0f);  // padding
     each_chunk(shape_, [&](TokenRange tokens) {
       if (kept_) from_kept(tokens);
       else made_again(tokens);
