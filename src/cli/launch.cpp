@@ -44,7 +44,7 @@ void check(const LaunchOptions& o, int min_ranks) {
 }
 
 // The recipe's layout with ever smaller data_parallel_size: divisors of its own, so that the
-// lanes, and with them the bits, stay.
+// lanes stay, and with them the bits of ZeRO 0 and 1.
 std::vector<Smaller> smaller_layouts(const LaunchOptions& o, int min_ranks) {
   if (o.arguments[0] != "train")
     throw InputError("only train can go on with fewer ranks").at("--min-ranks");
@@ -90,9 +90,9 @@ void launch_by_slurm(const Command& command, const LaunchOptions& o, int min_ran
     job.command.insert(job.command.end(), {"--min-ranks", std::to_string(min_ranks)});
   job.command.push_back("--");
   job.command.insert(job.command.end(), o.arguments.begin(), o.arguments.end());
-  const std::string script = job.name + ".sbatch";
+  const std::string sbatch = find_sbatch(), script = job.name + ".sbatch";
   write_file_atomic(script, slurm_script(job));
-  const std::string id = submit(script);
+  const std::string id = submit(sbatch, script);
   if (command.json()) return print_json({{"job", id}, {"script", script}});
   print(fmt::format("Submitted as job {}; its output: slurm-{}.out, its script: {}\n", id, id,
                     script));

@@ -40,12 +40,16 @@ std::string slurm_script(const SlurmJob& job) {
   return text + "\n";
 }
 
-std::string submit(const std::string& script) {
-  const std::string sbatch = find_program("sbatch");
+std::string find_sbatch() {
+  std::string sbatch = find_program("sbatch");
   if (sbatch.empty())
     throw InputError("there is no sbatch, which takes jobs for Slurm")
         .at("--slurm")
         .hint("Run this where Slurm's commands are (Debian: slurm-client), or without --slurm");
+  return sbatch;
+}
+
+std::string submit(const std::string& sbatch, const std::string& script) {
   const std::string command = quoted(sbatch) + " --parsable " + quoted(script) + " 2>&1";
   std::FILE* answer = ::popen(command.c_str(), "r");
   if (answer == nullptr) throw Error("sbatch cannot be started");

@@ -16,8 +16,9 @@ struct SlurmJob {
 // before the time is up; runs the command in the folder where it was submitted.
 std::string slurm_script(const SlurmJob& job);
 
-// Gives the script to sbatch and returns the job's id. InputError: there is no sbatch, or it
-// refuses.
-std::string submit(const std::string& script);
+// The path of sbatch; InputError where there is none.
+std::string find_sbatch();
+// Gives it the script and returns the job's id. InputError where it refuses.
+std::string submit(const std::string& sbatch, const std::string& script);
 
 }  // namespace autarky

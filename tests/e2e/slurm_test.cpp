@@ -73,6 +73,7 @@ TEST(SlurmLaunch, WithoutSbatchItSaysHowToGetIt) {
   const auto outcome = run(folder, "launch -n 2 --slurm -- doctor", "PATH=/nowhere");
   EXPECT_EQ(outcome.code, 2);
   EXPECT_TRUE(contains(outcome.err, "there is no sbatch")) << outcome.err;
+  EXPECT_FALSE(fs::exists(folder / "autarky-doctor.sbatch"));
   const auto hosts = run(folder, "launch -n 2 --slurm --hosts a,b -- doctor");
   EXPECT_EQ(hosts.code, 2);
   EXPECT_TRUE(contains(hosts.err, "Slurm chooses the machines")) << hosts.err;
