@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "train/metrics.h"
+#include "train/plan_run.h"
 
 namespace autarky {
 namespace {
@@ -27,13 +28,6 @@ void compare_nodes(const YAML::Node& a, const YAML::Node& b, const std::string& 
     return std::string(out.c_str());
   };
   if (path != "logging.run_dir" && text(a) != text(b)) found.push_back({path, text(a), text(b)});
-}
-
-Recipe recipe_of(const fs::path& run) {
-  const fs::path path = run / "recipe.yaml";
-  if (!fs::exists(path))
-    throw InputError("there is no run in this folder").at(run.string()).wanted(path.string());
-  return load_recipe(path);
 }
 
 std::map<std::int64_t, TrainingLine> lines_of_run(const fs::path& run) {
@@ -90,7 +84,7 @@ std::vector<KeyDifference> differences(const Recipe& a, const Recipe& b) {
 
 RunDifference compare_runs(const fs::path& a, const fs::path& b, double tolerance) {
   RunDifference d;
-  d.recipe = differences(recipe_of(a), recipe_of(b));
+  d.recipe = differences(recipe_of_run(a), recipe_of_run(b));
   compare_metrics(a, b, tolerance, d);
   const RunValues values_a(a), values_b(b);
   d.traced_a = !values_a.empty();

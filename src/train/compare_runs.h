@@ -40,7 +40,7 @@ struct RunDifference {
   }
 };
 
-// The folders of two runs. Values decide where both kept some, else losses. `tolerance`: how far,
+// The folders of two runs: losses, and values where both kept some. `tolerance`: how far,
 // relative to its size, a value or a loss may be from the other's. InputError where there is no
 // run, or nothing that both have.
 RunDifference compare_runs(const fs::path& a, const fs::path& b, double tolerance);

@@ -24,6 +24,13 @@
 
 namespace autarky {
 
+Recipe recipe_of_run(const fs::path& run) {
+  const fs::path path = run / "recipe.yaml";
+  if (!fs::exists(path))
+    throw InputError("there is no run in this folder").at(run.string()).wanted(path.string());
+  return load_recipe(path);
+}
+
 ModelConfig model_of(const ModelSection& section) {
   if (!section.preset.empty()) return preset_config(section.preset);
   if (section.config.empty()) return read_model_config(section.init_from);

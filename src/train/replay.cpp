@@ -111,12 +111,7 @@ void compare_with_run(const ValueRecorder& recorder, std::span<const ValueSummar
 }  // namespace
 
 Replay replay(const fs::path& run, const ReplayOptions& o) {
-  const fs::path recipe_path = run / "recipe.yaml";
-  if (!fs::exists(recipe_path))
-    throw InputError("there is no run in this folder")
-        .at(run.string())
-        .wanted(recipe_path.string());
-  const Recipe recipe = load_recipe(recipe_path);
+  const Recipe recipe = recipe_of_run(run);
   const EngineOptions options = engine_options(recipe, model_of(recipe.model));
   const int ranks = options.mesh.ranks();
   if (o.rank < 0 || o.rank >= ranks)

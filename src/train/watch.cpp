@@ -5,10 +5,9 @@ namespace autarky {
 StepWatch::StepWatch(const LoggingSection& options, Session& session, const Mesh& mesh, int rank,
                      std::int64_t next_step)
     : options_(options), session_(session), rank_(rank) {
-  const fs::path run = options.run_dir;
   if (!options.trace) return;
   values_.emplace(session.program(), rank);
-  writer_.emplace(value_path(run, next_step, rank), mesh, rank, values_->values());
+  writer_.emplace(value_path(options.run_dir, next_step, rank), mesh, rank, values_->values());
 }
 
 bool StepWatch::keeps_values(std::int64_t step) const {
