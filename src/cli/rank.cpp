@@ -47,12 +47,10 @@ void with_ranks(std::chrono::seconds deadline, const std::function<void(Comm&)>&
   const auto comm = make_comm(deadline);
   try {
     body(*comm);
-  } catch (const InputError& e) {
-    // Mostly all ranks find it. Who is told of it first ends with another code.
-    if (comm->size() > 1) std::this_thread::sleep_for(kMoment / 3);
-    comm->abort(e.what());
-    throw;
   } catch (const std::exception& e) {
+    // Wrong input is mostly found by all ranks. Who is told of it first ends with another code.
+    if (comm->size() > 1 && dynamic_cast<const InputError*>(&e))
+      std::this_thread::sleep_for(kMoment / 3);
     comm->abort(e.what());
     throw;
   }

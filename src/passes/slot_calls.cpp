@@ -62,6 +62,7 @@ class SlotCalls {
               std::map<std::string, std::string> ports) const {
     return {name, layer, m, std::popcount(unsigned(m / lane_size())), std::move(ports)};
   }
+
   void backward(int chunk, int m) {
     const auto [first, end] = c_.layers_of(chunk);
     const int part = c_.schedule.part_of(c_.stage, chunk);
