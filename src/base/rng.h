@@ -19,7 +19,14 @@ constexpr std::array<std::uint32_t, 4> philox4x32(std::array<std::uint32_t, 4> c
   return counter;
 }
 
-enum class Purpose : std::uint32_t { init = 1, shuffle = 2, sample = 3, split = 4, test = 5 };
+enum class Purpose : std::uint32_t {
+  init = 1,
+  shuffle = 2,
+  sample = 3,
+  split = 4,
+  test = 5,
+  failures = 6
+};
 
 struct Random {
   std::uint64_t seed = 0;

@@ -1,45 +1,42 @@
 #include "train/recipe.h"
 
 #include <fmt/core.h>
-#include <yaml-cpp/yaml.h>
 
 #include <bit>
 #include <cmath>
 
 #include "base/error.h"
+#include "base/keys_yaml.h"
 #include "text/utf8.h"
-#include "train/recipe_reader.h"
 #include "train/recipe_words.h"
 
 namespace autarky {
 namespace {
 
-constexpr std::size_t kMaxBytes = 1 << 20;  // of a recipe
-
-YAML::Node parse_yaml(std::string_view text, const std::string& where) {
+YamlNode parse(std::string_view text, const std::string& where) {
   if (const auto valid = valid_utf8_prefix(text); valid < text.size())
     throw InputError("this is not YAML: it is no UTF-8")
         .at(where)
         .found(fmt::format("byte {:#04x} at {}", static_cast<unsigned char>(text[valid]), valid));
-  try {
-    return YAML::Load(std::string(text));
-  } catch (const YAML::Exception& e) {
-    const std::string at = e.mark.is_null() ? where : fmt::format("{}:{}", where, e.mark.line + 1);
-    throw InputError("this is not YAML").at(at).found(e.msg);
-  }
+  return parse_yaml(text, where, "a recipe");
 }
 
 InputError too_large(const fs::path& path, std::size_t bytes, const char* with) {
   return InputError("too large for a recipe")
       .at(path.string())
       .found(fmt::format("{} bytes{}", bytes, with))
-      .wanted(fmt::format("at most {}", kMaxBytes));
+      .wanted(fmt::format("at most {}", kMostYamlBytes));
+}
+
+// Sets the keys that `node` gives and leaves the others.
+void apply(const YamlNode& node, const YamlSource& source, Recipe& recipe) {
+  YamlReader(source).section(node, "", recipe);
 }
 
 void apply_file(const fs::path& path, Recipe& recipe) {
   const MappedFile file(path);
-  if (file.bytes().size() > kMaxBytes) throw too_large(path, file.bytes().size(), "");
-  read_recipe(parse_yaml(file.text(), path.string()), {path.string(), false}, recipe);
+  if (file.bytes().size() > kMostYamlBytes) throw too_large(path, file.bytes().size(), "");
+  apply(parse(file.text(), path.string()), {path.string(), false, "recipe"}, recipe);
 }
 
 // "--train.steps=60" is the file "train: {steps: 60}".
@@ -48,16 +45,16 @@ void apply_override(const std::string& override, Recipe& recipe) {
   if (!override.starts_with("--") || equals == std::string::npos || equals == 2)
     throw InputError(fmt::format("cannot use '{}'", override)).wanted("--section.key=value");
   const std::string_view name = std::string_view(override).substr(2, equals - 2);
-  YAML::Node node = parse_yaml(std::string_view(override).substr(equals + 1), override);
+  YamlNode node = parse(std::string_view(override).substr(equals + 1), override);
   const auto dot = name.find('.');
   if (dot != std::string_view::npos) {
-    YAML::Node section;
-    section[std::string(name.substr(dot + 1))] = node;
-    node = section;
+    YamlNode section = YamlNode::map();
+    section.add(std::string(name.substr(dot + 1)), std::move(node));
+    node = std::move(section);
   }
-  YAML::Node root;
-  root[std::string(name.substr(0, dot))] = node;
-  read_recipe(root, {override, true}, recipe);
+  YamlNode root = YamlNode::map();
+  root.add(std::string(name.substr(0, dot)), std::move(node));
+  apply(root, {override, true, "recipe"}, recipe);
 }
 
 InputError bad(const fs::path& path, std::string what) {
@@ -120,48 +117,10 @@ void check_batch(const Recipe& r, const fs::path& path) {
         .found(fmt::format("{} and {}", p.context_parallel_size, r.train.seq_length));
 }
 
-template <class T>
-void emit(YAML::Emitter& out, const T& value);
-
-template <class Section>
-void emit_section(YAML::Emitter& out, const Section& section) {
-  out << YAML::BeginMap;
-  const auto one = [&](const auto& k) {
-    const auto& value = section.*(k.member);
-    if constexpr (IsOptional<std::decay_t<decltype(value)>>) {
-      if (!value) return;
-    }
-    out << YAML::Key << std::string(k.name) << YAML::Value;
-    emit(out, value);
-  };
-  std::apply([&](const auto&... k) { (one(k), ...); }, Section::keys());
-  out << YAML::EndMap;
-}
-
-template <class T>
-void emit(YAML::Emitter& out, const T& value) {
-  if constexpr (HasKeys<T>) {
-    emit_section(out, value);
-  } else if constexpr (IsVector<T>) {
-    if (value.empty()) out << YAML::Flow;  // []
-    out << YAML::BeginSeq;
-    for (const auto& element : value) emit(out, element);
-    out << YAML::EndSeq;
-  } else if constexpr (IsOptional<T>) {
-    emit(out, *value);
-  } else if constexpr (std::is_same_v<T, std::string>) {
-    out << value;
-  } else if constexpr (HasWords<T>) {
-    out << std::string(word_of(value));
-  } else {
-    out << fmt::format("{}", value);  // shortest text that reads back as the same bits
-  }
-}
-
 // A run's folder keeps the resolved recipe, which must read back.
 void check_size(const Recipe& recipe, const fs::path& path) {
   const std::size_t bytes = to_yaml(recipe).size();
-  if (bytes > kMaxBytes) throw too_large(path, bytes, " with its aliases and overrides in it");
+  if (bytes > kMostYamlBytes) throw too_large(path, bytes, " with its aliases and overrides in it");
 }
 
 }  // namespace
@@ -186,11 +145,6 @@ Recipe load_recipe(const fs::path& path, const std::vector<std::string>& overrid
   return recipe;
 }
 
-std::string to_yaml(const Recipe& recipe) {
-  YAML::Emitter out;
-  emit_section(out, recipe);
-  AUTARKY_CHECK(out.good(), out.GetLastError());
-  return std::string(out.c_str(), out.size()) + "\n";
-}
+std::string to_yaml(const Recipe& recipe) { return to_yaml(to_yaml_node(recipe)); }
 
 }  // namespace autarky

@@ -9,10 +9,10 @@
 
 #include "base/dtype.h"
 #include "base/file.h"
+#include "base/keys.h"
 #include "passes/pipeline_schedule.h"
 #include "passes/recompute_policy.h"
 #include "train/lr_schedule.h"
-#include "train/recipe_key.h"
 
 namespace autarky {
 
