@@ -8,6 +8,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 #include <set>
+#include <utility>
 
 #include "base/error.h"
 #include "base/hash.h"
@@ -132,9 +133,9 @@ class Loader {
       if (!wanted.contains(name) && !is_ignored(name)) throw unknown(name, tensor, wanted);
   }
 
-  void load(const WeightSink& sink) const {
+  void load(const WeightSink& sink, const WeightFilter& wanted) const {
     for_each_instance(maps_, config_.layers, [&](const TensorMap& map, std::int64_t layer) {
-      load_tensor(map, layer, sink);
+      load_tensor(map, layer, sink, wanted);
     });
   }
 
@@ -180,19 +181,21 @@ class Loader {
     return error;
   }
 
-  void load_tensor(const TensorMap& map, std::int64_t layer, const WeightSink& sink) const {
+  void load_tensor(const TensorMap& map, std::int64_t layer, const WeightSink& sink,
+                   const WeightFilter& wanted) const {
     const SafetensorsTensor& tensor = reader_.tensor(stored_name(map, layer));
     const Rows rows(map);
     const auto bytes = std::size_t(byte_size(tensor.dtype));
     std::size_t begin = 0;  // of the piece, in a row
     for (const auto& piece : map.pieces) {
-      const std::size_t run = rows.run(piece);
+      const std::size_t run = rows.run(piece), from = std::exchange(begin, begin + run);
+      const ParameterSpec& spec = specs_.at(piece.parameter);
+      if (wanted && !wanted(spec, layer)) continue;
       std::vector<float> values(rows.outer * run);
       for (std::size_t row = 0; row < rows.outer; ++row)
-        decode(tensor.dtype, tensor.bytes.subspan((row * rows.width + begin) * bytes, run * bytes),
+        decode(tensor.dtype, tensor.bytes.subspan((row * rows.width + from) * bytes, run * bytes),
                std::span(values).subspan(row * run, run));
-      sink(specs_.at(piece.parameter), layer, values);
-      begin += run;
+      sink(spec, layer, values);
     }
   }
 
@@ -247,10 +250,10 @@ void read_floats(const SafetensorsTensor& tensor, std::span<float> values) {
 }
 
 void load_weights(const SafetensorsReader& reader, const ModelConfig& config,
-                  const WeightSink& sink) {
+                  const WeightSink& sink, const WeightFilter& wanted) {
   const Loader loader(reader, config);
   loader.check();
-  loader.load(sink);
+  loader.load(sink, wanted);
 }
 
 void split_tensor(const TensorMap& map, std::int64_t layer, std::span<const float> values,

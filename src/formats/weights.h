@@ -30,6 +30,8 @@ std::vector<ParameterInstance> parameter_instances(const ModelConfig& config);
 // Takes, or gives, the values of one instance: spec.count() of them in the order of spec.dims.
 using WeightSink = std::function<void(const ParameterSpec& spec, std::int64_t layer,
                                       std::span<const float> values)>;
+// Whether the values of an instance are asked for.
+using WeightFilter = std::function<bool(const ParameterSpec& spec, std::int64_t layer)>;
 using WeightSource =
     std::function<void(const ParameterSpec& spec, std::int64_t layer, std::span<float> values)>;
 
@@ -37,7 +39,8 @@ using WeightSource =
 // tensor's size. CHECK for other types: see is_floating.
 void read_floats(const SafetensorsTensor& tensor, std::span<float> values);
 
-// Calls `sink` once for every parameter instance. All names, shapes and types are checked before
+// Calls `sink` once for every parameter instance that is wanted (none given: all); the values of
+// others are not read. All names, shapes and types are checked before
 // the first call. InputError, with tensor, found and wanted, for a tensor that is missing, has
 // another shape or no floating type; and for one that the model does not have: ignoring it would
 // silently compute another model than the file's (a bias, a norm, more layers).
@@ -46,7 +49,7 @@ void read_floats(const SafetensorsTensor& tensor, std::span<float> values);
 // frequencies), and lm_head.weight where the embeddings are tied.
 // Memory: the values of one parameter.
 void load_weights(const SafetensorsReader& reader, const ModelConfig& config,
-                  const WeightSink& sink);
+                  const WeightSink& sink, const WeightFilter& wanted = {});
 
 inline constexpr std::int64_t kMostShardBytes = 5'000'000'000;
 

@@ -1,6 +1,8 @@
-// Operations that move a value between devices. Each changes the layout and nothing else: on the
-// whole value they are the identity. The partition pass puts them in; the runtime carries them out.
+// Operations that move values between devices. Each changes the layout and nothing else: on whole
+// values they are the identity. The partition pass puts them in; the runtime carries them out.
 #pragma once
+#include <algorithm>
+
 #include "ops/elementwise.h"
 
 namespace autarky {
@@ -8,18 +10,38 @@ namespace autarky {
 // In place of the index of a dim: the layout's `flat`.
 inline constexpr std::int64_t kFlatDim = -1;
 
-// What all movements share; Self gives name and Attrs.
+// The larger of what a rank has before and after: as collectives are measured.
+inline std::int64_t bytes_moved(Types in, Types out) {
+  std::int64_t bytes = 0;
+  for (std::size_t i = 0; i < in.size() && i < out.size(); ++i)
+    bytes += std::max(in[i].bytes(), out[i].bytes());
+  return bytes;
+}
+
+// What all movements share; Self gives name and Attrs. Result i is input i in another layout: of
+// several, all go in one message (passes/bucket.h).
 template <class Self>
 struct MovementOp {
   static constexpr Movement movement = Movement::collective;
   static constexpr std::string_view not_differentiable = "it is put in after differentiation";
   template <class A>
   static DimRule rule(const A&, Types in) {
-    return same_dims_rule(in, 1, 0);
+    std::string dims = dim_names(input(in, 0));
+    for (const Type& t : in.subspan(1)) dims += ", " + dim_names(t);
+    return dim_rule(dims + " -> " + dims);
+  }
+  // Inputs may split a letter unlike each other: there is no product of extents.
+  template <class A>
+  static Cost cost(const A&, Types in, Types out) {
+    Cost cost;
+    for (Types side : {in, out})
+      for (const Type& t : side) cost.bytes += double(t.bytes());
+    return cost;
   }
   template <class A>
   static void reference(const A&, const HostArgs& x) {
-    std::copy(x.in[0].begin(), x.in[0].end(), x.out[0].begin());
+    for (std::size_t i = 0; i < x.in.size(); ++i)
+      std::copy(x.in[i].begin(), x.in[i].end(), x.out[i].begin());
   }
   static std::vector<Case> cases() { return {}; }  // shown by the layouts suite
 };
@@ -34,7 +56,11 @@ struct AllReduce : MovementOp<AllReduce> {
       return std::tuple{field("axis", &Attrs::axis), field("how", &Attrs::how)};
     }
   };
-  static std::vector<int> aliases(const Attrs&, std::size_t) { return {0}; }
+  static std::vector<int> aliases(const Attrs&, std::size_t inputs) {
+    std::vector<int> own(inputs);
+    for (std::size_t i = 0; i < inputs; ++i) own[i] = int(i);
+    return own;
+  }
 };
 // whole <- split dim
 struct AllGather : MovementOp<AllGather> {

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "passes/autodiff.h"
+#include "passes/bucket.h"
 #include "passes/fuse.h"
 #include "passes/step_context.h"
 #include "passes/verify.h"
@@ -47,7 +48,8 @@ class StepCompiler {
     int pass = 0;
     for (const auto run_pass :
          {&StepCompiler::autodiff, &StepCompiler::partition_blocks, &StepCompiler::recompute,
-          &StepCompiler::fuse_blocks, &StepCompiler::schedule, &StepCompiler::memory}) {
+          &StepCompiler::fuse_blocks, &StepCompiler::schedule, &StepCompiler::bucket,
+          &StepCompiler::memory}) {
       if (pass > int(c_.o.last_pass)) break;
       (this->*run_pass)();
       c_.builder.end_pass(static_cast<Pass>(pass++));
@@ -171,6 +173,10 @@ class StepCompiler {
     add_finish(c_);
     if (c_.o.zero_stage == 3) c_.builder.apply(gather_ahead);
     c_.builder.connect_calls();
+  }
+
+  void bucket() {
+    c_.builder.apply([](Program& p) { fill_buckets(p); });
   }
 
   void memory() { c_.builder.plan(c_.o.scratch); }

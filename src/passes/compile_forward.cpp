@@ -1,5 +1,6 @@
 #include <fmt/core.h>
 
+#include "passes/bucket.h"
 #include "passes/builder.h"
 #include "passes/compile.h"
 #include "passes/step_blocks.h"
@@ -30,6 +31,8 @@ class ForwardCompiler {
     if (o_.borrow) builder_.borrow();
     builder_.connect_calls();
     builder_.end_pass(Pass::schedule);
+    builder_.apply([](Program& p) { fill_buckets(p); });
+    builder_.end_pass(Pass::bucket);
     builder_.plan(o_.scratch);
     builder_.end_pass(Pass::memory);
     return builder_.take();

@@ -21,9 +21,9 @@ std::string queue_name(Queue q);
 Queue queue_of(const Node& node);
 
 // The passes in the order in which they run.
-enum class Pass : std::uint8_t { autodiff, partition, recompute, fuse, schedule, memory };
-inline constexpr std::string_view kPassNames[] = {"autodiff", "partition", "recompute",
-                                                  "fuse",     "schedule",  "memory"};
+enum class Pass : std::uint8_t { autodiff, partition, recompute, fuse, schedule, bucket, memory };
+inline constexpr std::string_view kPassNames[] = {"autodiff", "partition", "recompute", "fuse",
+                                                  "schedule", "bucket",    "memory"};
 constexpr std::string_view pass_name(Pass p) { return kPassNames[std::size_t(p)]; }
 std::optional<Pass> parse_pass(std::string_view name);
 

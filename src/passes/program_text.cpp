@@ -16,12 +16,14 @@ namespace {
 constexpr std::int64_t kMostBytes = std::int64_t(1) << 56;
 constexpr std::int64_t kMostCalls = 1 << 30;
 
-// "moves N bytes": the larger of what a rank has before and after, as collectives are measured.
-NoteOf bytes_moved(const Mesh& mesh) {
+// "moves N bytes"
+NoteOf note_bytes(const Mesh& mesh) {
   return [&mesh](const Graph& graph, const Node& node) -> std::string {
     if (node.in.empty() || node.out.empty() || !queue_of(node).axis) return "";
-    const auto bytes = [&](Value v) { return local_type(graph.type(v), mesh).bytes(); };
-    return fmt::format(" moves {} bytes", std::max(bytes(node.in[0]), bytes(node.out[0])));
+    std::vector<Type> in, out;
+    for (Value v : node.in) in.push_back(local_type(graph.type(v), mesh));
+    for (Value v : node.out) out.push_back(local_type(graph.type(v), mesh));
+    return fmt::format(" moves {} bytes", bytes_moved(in, out));
   };
 }
 
@@ -114,8 +116,7 @@ class ProgramParser {
     if (at_ == lines_.size()) line(at_).bad("'}'");
     const auto* end = lines_[at_].data() + lines_[at_].size();
     ++at_;
-    Graph graph =
-        parse_graph({lines_[first].data(), end}, find_op, first + 1, bytes_moved(p_.mesh));
+    Graph graph = parse_graph({lines_[first].data(), end}, find_op, first + 1, note_bytes(p_.mesh));
     if (!block_ids_.emplace(graph.name, int(p_.blocks.size())).second)
       line(first).bad(graph.name, "a name that no block before has");
     p_.blocks.push_back({std::move(graph), {}});
@@ -258,7 +259,7 @@ std::string print(const Program& p) {
   std::string text = fmt::format("program {} on {}, stage {}, after {}\n", p.name,
                                  p.mesh.to_string(), p.stage, pass_name(p.after));
   for (const auto& block : p.blocks)
-    text += print(block.graph, bytes_moved(p.mesh)) + print_frame(block);
+    text += print(block.graph, note_bytes(p.mesh)) + print_frame(block);
   for (const auto& b : p.buffers) text += print_buffer(p, b);
   for (std::size_t i = 0; i < p.calls.size(); ++i) text += print_call(p, i);
   return text + fmt::format("memory: static {} + slots {} + frame {} = {} bytes\n", p.static_bytes,

@@ -97,12 +97,14 @@ class LayoutVerifier {
   }
 
   void verify_movement(const Node& node) const {
-    const Type &in = g_.type(node.in[0]), &out = g_.type(node.out[0]);
-    const auto after = moved(node, in.layout);
-    if (!after) broken(node, fmt::format("it does not apply to {}", to_string(in)));
-    if (*after != out.layout)
-      broken(node, fmt::format("it makes {} of {}, not {}", text(*after, out), to_string(in),
-                               text(out.layout, out)));
+    for (std::size_t i = 0; i < node.in.size(); ++i) {
+      const Type &in = g_.type(node.in[i]), &out = g_.type(node.out[i]);
+      const auto after = moved(node, in.layout);
+      if (!after) broken(node, fmt::format("it does not apply to {}", to_string(in)));
+      if (*after != out.layout)
+        broken(node, fmt::format("it makes {} of {}, not {}", text(*after, out), to_string(in),
+                                 text(out.layout, out)));
+    }
   }
 
   // The axes that split each letter, which must be the same in all inputs. A letter that no input

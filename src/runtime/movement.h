@@ -18,8 +18,9 @@ class Move {
   virtual std::span<const std::byte> source() const = 0;
 };
 
-// `in`, `out`: local tensors. Null where nothing is left to do.
-std::unique_ptr<Move> start_move(const Node& node, const Tensor& in, const Tensor& out,
-                                 const Mesh& mesh, Comm& comm);
+// `in`, `out`: local tensors; of a collective as many as it has operands, which go in one message.
+// Null where nothing is left to do.
+std::unique_ptr<Move> start_move(const Node& node, std::span<const Tensor> in,
+                                 std::span<const Tensor> out, const Mesh& mesh, Comm& comm);
 
 }  // namespace autarky

@@ -132,7 +132,7 @@ void Session::run_node(const Node& node, PreparedNode& p, std::int64_t scratch,
   }
   const auto start = std::chrono::steady_clock::now();
   if (p.kernel == nullptr) {
-    start_movement(node, in[0], out[0], where);
+    start_movement(node, in, out, where);
   } else {
     for (std::size_t o = 0; o < p.aliases.size() && o < out.size(); ++o)
       if (const int i = p.aliases[o]; i >= 0 && in[std::size_t(i)].data != out[o].data) {
@@ -160,21 +160,23 @@ void Session::note_time(const Node& node, PreparedNode& p,
         {queue_name(queue_of(node)), p.time.block, p.time.op, seconds(began_, start), taken});
 }
 
-void Session::start_movement(const Node& node, const Tensor& in, const Tensor& out, NodeAt where) {
+void Session::start_movement(const Node& node, std::span<const Tensor> in, std::vector<Tensor> out,
+                             NodeAt where) {
   for (Observer* o : observers_)
-    if (o->moves(where.call, where.node, out)) return show(where, {&out, 1});
+    if (o->moves(where.call, where.node, out)) return show(where, out);
   auto move = start_move(node, in, out, program_.mesh, comm_);
-  if (!move) return show(where, {&out, 1});
-  const bool writes = node.op->movement != Movement::send;
+  if (!move) return show(where, out);
+  std::vector<Place> results;
+  if (node.op->movement != Movement::send)
+    for (const Tensor& t : out) results.push_back(place_of(t));
   // A send's copy goes when it has been received, not when somebody asks.
-  std::erase_if(running_, [](const Running& r) { return r.result.empty() && r.move->done(); });
-  running_.push_back(
-      {move->source(), writes ? place_of(out) : Place(), std::move(move), where, out});
+  std::erase_if(running_, [](const Running& r) { return r.results.empty() && r.move->done(); });
+  running_.push_back({move->source(), std::move(results), std::move(move), where, std::move(out)});
 }
 
 void Session::finish_move(Running& r) {
   r.move->finish();
-  if (!r.result.empty()) show(r.at, {&r.out, 1});
+  if (!r.results.empty()) show(r.at, r.out);
 }
 
 void Session::show(NodeAt where, std::span<const Tensor> out) {
@@ -182,12 +184,15 @@ void Session::show(NodeAt where, std::span<const Tensor> out) {
 }
 
 void Session::finish_moves(std::span<const Place> read, std::span<const Place> written) {
-  const auto any = [](std::span<const Place> places, Place other) {
-    return std::any_of(places.begin(), places.end(),
-                       [&](Place place) { return overlap(place, other); });
+  const auto any = [](std::span<const Place> places, std::span<const Place> others) {
+    for (Place place : places)
+      for (Place other : others)
+        if (overlap(place, other)) return true;
+    return false;
   };
   for (auto r = running_.begin(); r != running_.end();) {
-    const bool touched = any(read, r->result) || any(written, r->result) || any(written, r->source);
+    const bool touched =
+        any(read, r->results) || any(written, r->results) || any(written, {&r->source, 1});
     if (touched) finish_move(*r);
     r = touched ? running_.erase(r) : std::next(r);
   }

@@ -29,7 +29,7 @@ class Observer {
   // be after later nodes. They stay until this returns.
   virtual void made(std::size_t call, std::size_t node, std::span<const Tensor> out) = 0;
   // True: `out` was filled in, and nothing is to be moved.
-  virtual bool moves(std::size_t /*call*/, std::size_t /*node*/, const Tensor& /*out*/) {
+  virtual bool moves(std::size_t /*call*/, std::size_t /*node*/, std::span<const Tensor> /*out*/) {
     return false;
   }
 };
@@ -70,10 +70,11 @@ class Session {
     std::size_t call, node;
   };
   struct Running {
-    Place source, result;  // what it still reads, and what it writes
+    Place source;                // what it still reads
+    std::vector<Place> results;  // what it writes
     std::unique_ptr<Move> move;
     NodeAt at;
-    Tensor out;
+    std::vector<Tensor> out;
   };
 
   void prepare_block(const Block& block, const Backend& backend);
@@ -82,7 +83,8 @@ class Session {
                 std::span<std::byte* const> at, NodeAt where);
   void note_time(const Node& node, PreparedNode& prepared,
                  std::chrono::steady_clock::time_point start);
-  void start_movement(const Node& node, const Tensor& in, const Tensor& out, NodeAt where);
+  void start_movement(const Node& node, std::span<const Tensor> in, std::vector<Tensor> out,
+                      NodeAt where);
   void finish_move(Running& running);
   void show(NodeAt where, std::span<const Tensor> out);  // to the observers
   // Waits for the movements that write what is read, or that read or write what is written.

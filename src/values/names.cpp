@@ -52,11 +52,12 @@ class Namer {
         names[port.value.id] = in_call(call, port.name, 0);
     for (std::size_t n = 0; n < graph.nodes.size(); ++n) {
       const Node& node = graph.nodes[n];
-      const bool summed =
-          adds_ranks(node) || std::any_of(node.in.begin(), node.in.end(),
-                                          [&](Value v) { return together.contains(v.id); });
       for (std::size_t o = 0; o < node.out.size(); ++o) {
         const Value v = node.out[o];
+        const auto sources = sources_of(node, o);
+        const bool summed =
+            adds_ranks(node) || std::any_of(sources.begin(), sources.end(),
+                                            [&](Value in) { return together.contains(in.id); });
         if (summed) together.insert(v.id);
         const auto name = name_of(call, graph, node, int(o), names);
         if (!name) continue;
@@ -66,10 +67,16 @@ class Namer {
     }
   }
 
+  // What a result is made of: a movement's of its own input.
+  static std::span<const Value> sources_of(const Node& node, std::size_t o) {
+    const std::span<const Value> in = node.in;
+    return node.op->movement == Movement::collective ? in.subspan(o, 1) : in;
+  }
+
   std::optional<ValueName> name_of(const Call& call, const Graph& graph, const Node& node, int o,
                                    const std::map<int, ValueName>& names) const {
     if (node.op->movement == Movement::collective) {
-      const auto it = names.find(node.in[0].id);
+      const auto it = names.find(node.in[std::size_t(o)].id);
       return it == names.end() ? std::nullopt : std::optional(it->second);
     }
     if (node.op->movement != Movement::none) return std::nullopt;

@@ -17,8 +17,9 @@ const Node& node_of(const Program& p, std::size_t call, std::size_t node) {
   return p.blocks[std::size_t(p.calls[call].block)].graph.nodes[node];
 }
 
-std::string name_of(std::size_t call, std::size_t node) {
-  return fmt::format("moved.{}.{}", call, node);
+std::string name_of(std::size_t call, std::size_t node, std::size_t result) {
+  const auto name = fmt::format("moved.{}.{}", call, node);
+  return result == 0 ? name : fmt::format("{}.{}", name, result);
 }
 
 // A slice takes from the rank's own memory.
@@ -68,7 +69,8 @@ void TapeRecorder::begins(const Session& session) {
 }
 
 void TapeRecorder::made(std::size_t call, std::size_t node, std::span<const Tensor> out) {
-  if (comes_from_others(node_of(*program_, call, node))) keep(name_of(call, node), out[0]);
+  if (comes_from_others(node_of(*program_, call, node)))
+    for (std::size_t o = 0; o < out.size(); ++o) keep(name_of(call, node, o), out[o]);
 }
 
 void TapeRecorder::write(const fs::path& path) const {
@@ -97,9 +99,10 @@ void TapePlayer::begins(const Session& session) {
     if (is_kept(b)) play(b.name, session.buffer(b.name));
 }
 
-bool TapePlayer::moves(std::size_t call, std::size_t node, const Tensor& out) {
+bool TapePlayer::moves(std::size_t call, std::size_t node, std::span<const Tensor> out) {
   const Node& n = node_of(*program_, call, node);
-  if (comes_from_others(n)) play(name_of(call, node), out);
+  if (comes_from_others(n))
+    for (std::size_t o = 0; o < out.size(); ++o) play(name_of(call, node, o), out[o]);
   return n.op != &op_info<Slice>();
 }
 

@@ -14,7 +14,8 @@
 namespace autarky {
 
 // RUN/trace/step-00000012.rank-3.safetensors: static buffers but gradients by their names, and
-// "moved.CALL.NODE" what a collective or a receive gave.
+// "moved.CALL.NODE" what a collective or a receive gave, "moved.CALL.NODE.I" its results after the
+// first.
 fs::path tape_path(const fs::path& run, std::int64_t step, int rank);
 // All that a run kept, with their steps.
 std::vector<std::pair<std::int64_t, fs::path>> tapes(const fs::path& run);
@@ -43,7 +44,7 @@ class TapePlayer : public Observer {
   explicit TapePlayer(const fs::path& path) : tape_(path) {}
   void begins(const Session& session) override;
   void made(std::size_t, std::size_t, std::span<const Tensor>) override {}
-  bool moves(std::size_t call, std::size_t node, const Tensor& out) override;
+  bool moves(std::size_t call, std::size_t node, std::span<const Tensor> out) override;
 
  private:
   void play(const std::string& name, const Tensor& to) const;

@@ -120,16 +120,18 @@ ChipModel test_chip() {
   chip.flops_per_s = {{DType::f32, 1e9}};
   chip.bytes_per_s = 1e9;
   chip.launch_s = 1e-6;
-  chip.link_latency_s = 1e-5;
-  chip.link_bytes_per_s = 1e8;
+  LinkTier link;
+  link.bytes_per_s = link.pair_bytes_per_s = 1e8;
+  link.latency_s = 1e-5;
+  chip.links = {link};
   return chip;
 }
 
 // The very programs that the layouts above run are costed along their queues.
 TEST(Simulator, FollowsTheQueuesOfTheProgramThatRuns) {
   const ModelConfig config = tiny_config(Family::llama);
-  const auto one = simulate(stages_of({mesh(1, 1, 1)}, config), test_chip());
-  const auto eight = simulate(stages_of({mesh(2, 2, 2)}, config), test_chip());
+  const auto one = simulate(stages_of({mesh(1, 1, 1)}, config), {test_chip()});
+  const auto eight = simulate(stages_of({mesh(2, 2, 2)}, config), {test_chip()});
   ASSERT_EQ(eight.stage_s.size(), 2u);
   double communication = 0;
   for (const auto& q : eight.queues)
@@ -144,9 +146,9 @@ TEST(Simulator, FollowsTheQueuesOfTheProgramThatRuns) {
 TEST(Simulator, GpipeKeepsMoreThanOneFOneB) {
   const ModelConfig config = tiny_config(Family::llama);
   LayoutRun run{mesh(1, 1, 4)};
-  const auto few = simulate(stages_of(run, config), test_chip());
+  const auto few = simulate(stages_of(run, config), {test_chip()});
   run.schedule = PipelineSchedule::gpipe;
-  const auto many = simulate(stages_of(run, config), test_chip());
+  const auto many = simulate(stages_of(run, config), {test_chip()});
   EXPECT_LT(few.memory_bytes, many.memory_bytes);
 }
 
@@ -155,13 +157,13 @@ TEST(Simulator, InterleavedAndZeroBubbleStepsAreShorter) {
   const ModelConfig config = tiny_config(Family::llama, 8);
   ChipModel chip = test_chip();
   chip.launch_s = 0;
-  chip.link_latency_s = 1e-7;
+  chip.links[0].latency_s = 1e-7;
   const auto seconds = [&](PipelineSchedule schedule, int chunks) {
     LayoutRun run{mesh(1, 1, 4)};
     run.schedule = schedule;
     run.chunks = chunks;
     run.lanes = 1;
-    return simulate(stages_of(run, config), chip).step_s;
+    return simulate(stages_of(run, config), {chip}).step_s;
   };
   const double plain = seconds(PipelineSchedule::one_f_one_b, 1);
   EXPECT_LT(seconds(PipelineSchedule::interleaved, 2), plain);
@@ -173,7 +175,7 @@ TEST(Simulator, TakesAParsedProgramForTheOneThatWasPrinted) {
     const auto stages = stages_of({m}, tiny_config(Family::llama));
     std::vector<Program> parsed;
     for (const auto& p : stages) parsed.push_back(parse_program(print(p)));
-    const auto a = simulate(stages, test_chip()), b = simulate(parsed, test_chip());
+    const auto a = simulate(stages, {test_chip()}), b = simulate(parsed, {test_chip()});
     EXPECT_EQ(a.step_s, b.step_s);
     EXPECT_EQ(a.stage_s, b.stage_s);
     EXPECT_EQ(a.ops, b.ops);
@@ -191,7 +193,7 @@ TEST(Simulator, FindsAReceiveWithoutASend) {
   std::erase_if(stages[0].calls, [&](const Call& c) {
     return stages[0].blocks[std::size_t(c.block)].graph.name == "send.y";
   });
-  EXPECT_THROW(simulate(stages, test_chip()), Error);
+  EXPECT_THROW(simulate(stages, {test_chip()}), Error);
 }
 
 }  // namespace
