@@ -48,7 +48,7 @@ BenchResult bench_training(const EngineOptions& o, int steps, const Backend& bac
   r.chip = local_chip(backend, o.dtype, Sheet::fresh);
   measure_links(comm, r.chip);
   r.peak_flops_per_s = r.chip.peak(o.dtype);
-  const Simulation predicted = simulate(compile_engine(o, backend), r.chip);
+  const Simulation predicted = simulate(compile_engine(o, backend), {r.chip});
   r.predicted_step_s = predicted.step_s;
   r.predicted = predicted.ops;
   const std::int64_t baseline = resident_bytes();

@@ -55,6 +55,8 @@ using StateSource = std::function<void(StatePart part, const ParameterSpec& spec
                                        std::int64_t layer, std::span<float> values)>;
 using StateSink = std::function<void(StatePart part, const ParameterSpec& spec, std::int64_t layer,
                                      std::span<const float> values)>;
+using StateFilter =
+    std::function<bool(StatePart part, const ParameterSpec& spec, std::int64_t layer)>;
 
 // What one of several ranks writes.
 struct CheckpointShare {
@@ -177,9 +179,11 @@ FoundCheckpoint find_checkpoint(const fs::path& folder,
 // As find_checkpoint does for each: InputError saying what is wrong.
 void verify_checkpoint(const fs::path& path);
 
-// Calls `sink` once for every part of every parameter. InputError if the checkpoint's config.json
+// Calls `sink` once for every part of every parameter that is wanted (none given: all); the values
+// of others are not read. InputError if the checkpoint's config.json
 // is of another model than `config`, or anything is missing or of another shape.
-TrainState load_checkpoint(const fs::path& path, const ModelConfig& config, const StateSink& sink);
+TrainState load_checkpoint(const fs::path& path, const ModelConfig& config, const StateSink& sink,
+                           const StateFilter& wanted = {});
 
 // Its train_state.json alone.
 TrainState read_train_state(const fs::path& path);

@@ -53,7 +53,8 @@ fs::path optimizer_path(const fs::path& path) {
   return fs::exists(index, ignored) ? index : path / "optimizer.safetensors";
 }
 
-void load_optimizer(const fs::path& path, const ModelConfig& config, const StateSink& sink) {
+void load_optimizer(const fs::path& path, const ModelConfig& config, const StateSink& sink,
+                    const StateFilter& filter) {
   const SafetensorsReader reader(optimizer_path(path));
   std::vector<float> values;
   for (const auto& parameter : parameter_instances(config))
@@ -65,6 +66,7 @@ void load_optimizer(const fs::path& path, const ModelConfig& config, const State
             .at(reader.path().string())
             .found(fmt::format("{} {}", safetensors_dtype_name(tensor.dtype), tensor.shape))
             .wanted(fmt::format("{} {}", safetensors_dtype_name(wanted.dtype), wanted.shape));
+      if (filter && !filter(part, parameter.spec, parameter.layer)) continue;
       values.resize(std::size_t(parameter.spec.count()));
       read_floats(tensor, values);
       sink(part, parameter.spec, parameter.layer, values);
@@ -177,14 +179,19 @@ std::optional<TrainState> newest_train_state(const fs::path& folder) {
   return std::nullopt;
 }
 
-TrainState load_checkpoint(const fs::path& path, const ModelConfig& config, const StateSink& sink) {
+TrainState load_checkpoint(const fs::path& path, const ModelConfig& config, const StateSink& sink,
+                           const StateFilter& wanted) {
   check_model(path, config);
   const TrainState state = read_train_state(path);
-  load_weights(SafetensorsReader(path), config,
-               [&](const ParameterSpec& spec, std::int64_t layer, std::span<const float> values) {
-                 sink(StatePart::weight, spec, layer, values);
-               });
-  load_optimizer(path, config, sink);
+  load_weights(
+      SafetensorsReader(path), config,
+      [&](const ParameterSpec& spec, std::int64_t layer, std::span<const float> values) {
+        sink(StatePart::weight, spec, layer, values);
+      },
+      [&](const ParameterSpec& spec, std::int64_t layer) {
+        return !wanted || wanted(StatePart::weight, spec, layer);
+      });
+  load_optimizer(path, config, sink, wanted);
   return state;
 }
 

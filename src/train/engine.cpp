@@ -20,30 +20,8 @@
 namespace autarky {
 namespace {
 
-ModelGraphs graphs(const EngineOptions& o) {
-  return build_decoder(o.model, {o.dtype, o.batch * o.mesh.size(Axis::dp), o.seq});
-}
-
-// What decides where the layers are.
-StepOptions pipeline_options(const EngineOptions& o) {
-  StepOptions s;
-  s.mesh = o.mesh;
-  s.schedule = o.schedule;
-  s.chunks = o.chunks;
-  s.stage_layers = o.stage_layers;
-  const ForwardFlops flops = forward_flops_per_token(o.model, o.seq);
-  s.head_layers = flops.head / flops.layer;
-  return s;
-}
-
 StepOptions step_options(const EngineOptions& o, const Backend& backend) {
-  StepOptions s = pipeline_options(o);
-  s.rules = default_rules(o.sequence_parallel);
-  s.zero_stage = o.zero_stage;
-  s.recompute = o.recompute;
-  s.microbatches = o.microbatches;
-  s.lanes = o.lanes;
-  s.optimizer = o.optimizer;
+  StepOptions s = step_options(o);
   s.scratch = scratch_of(backend);
   return s;
 }
@@ -74,35 +52,17 @@ void fill_part(const Tensor& part, const std::vector<Stretch>& runs, Value&& val
 
 }  // namespace
 
-Mesh training_mesh(const ModelConfig& model, int dp, int tp, int pp) {
-  Mesh mesh;
-  mesh.size(Axis::pp) = pp;
-  mesh.size(Axis::dp) = dp;
-  mesh.size(Axis::tp) = tp;
-  return with_sub_axes(mesh, model.kv_heads, model.heads / model.kv_heads);
-}
-
-int stage_of(const EngineOptions& o, ParameterBlock block, std::int64_t layer) {
-  const int stages = o.mesh.size(Axis::pp);
-  if (block == ParameterBlock::embed) return 0;
-  if (block == ParameterBlock::head) return stages - 1;
-  const auto parts = part_layers(int(o.model.layers), pipeline_options(o));
-  int part = 0;
-  while (parts[std::size_t(part)].second <= layer) ++part;
-  return part % stages;
-}
-
 std::vector<Program> compile_engine(const EngineOptions& o, const Backend& backend, Pass last) {
   StepOptions step = step_options(o, backend);
   step.last_pass = last;
-  return compile_stages(graphs(o), step);
+  return compile_stages(training_graphs(o), step);
 }
 
 Program compile_evaluation(const EngineOptions& o, const Backend& backend, int stage) {
   StepOptions forward = step_options(o, backend);
   forward.microbatches = 1;
   forward.borrow = true;
-  return compile_forward(graphs(o), forward, stage);
+  return compile_forward(training_graphs(o), forward, stage);
 }
 
 TrainingEngine::TrainingEngine(const EngineOptions& o, const Backend& backend, Comm& comm)
@@ -110,7 +70,7 @@ TrainingEngine::TrainingEngine(const EngineOptions& o, const Backend& backend, C
       comm_(comm),
       at_(o.mesh.coordinates(comm.rank())),
       specs_(autarky::parameters(o.model)) {
-  Program step = compile_step(graphs(o), step_options(o, backend), index(Axis::pp));
+  Program step = compile_step(training_graphs(o), step_options(o, backend), index(Axis::pp));
   Program evaluation = compile_evaluation(o, backend, index(Axis::pp));
   planned_bytes_ = step.arena_bytes() + evaluation.arena_bytes();
   auto memory = backend.allocate(step.arena_bytes());
@@ -179,12 +139,17 @@ void TrainingEngine::put_copy(const Parameter& p, Value&& value) {
             [&](std::int64_t, std::int64_t whole) { return value(whole); });
 }
 
+bool TrainingEngine::holds(StatePart part, const ParameterSpec& spec, std::int64_t layer) const {
+  return find(spec, layer) ||
+         (part == StatePart::weight && tied_copy_ && tied_copy_->spec->name == spec.name);
+}
+
 void TrainingEngine::put(StatePart part, const ParameterSpec& spec, std::int64_t layer,
                          std::span<const float> whole) {
   const auto value = [&](std::int64_t i) { return whole[std::size_t(i)]; };
+  if (!holds(part, spec, layer)) return;
   if (const auto* p = find(spec, layer)) put_values(*p, part, value);
-  else if (part == StatePart::weight && tied_copy_ && tied_copy_->spec->name == spec.name)
-    put_copy(*tied_copy_, value);
+  else put_copy(*tied_copy_, value);
 }
 
 void TrainingEngine::fill_constants() {

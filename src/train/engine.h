@@ -11,33 +11,12 @@
 #include "backend/backend.h"
 #include "comm/comm.h"
 #include "data/dataset.h"
-#include "models/config.h"
+#include "models/engine_options.h"
 #include "models/parameters.h"
-#include "passes/compile.h"
 #include "runtime/session.h"
 #include "train/state_part.h"
 
 namespace autarky {
-
-struct EngineOptions {
-  ModelConfig model;
-  DType dtype = DType::bf16;  // of products and activations
-  std::int64_t batch = 1;     // sequences of a micro-batch
-  std::int64_t seq = 1;       // tokens of a sequence
-  int microbatches = 1;       // of one rank and step
-  int lanes = 1;              // of one rank: power of two that divides microbatches
-  Recompute recompute = Recompute::selective;
-  OptimizerOptions optimizer;
-  Mesh mesh;
-  bool sequence_parallel = false;
-  int zero_stage = 0;
-  PipelineSchedule schedule = PipelineSchedule::one_f_one_b;
-  int chunks = 1;                 // of layers per stage
-  std::vector<int> stage_layers;  // of each part of the pipeline; empty: balanced
-};
-
-// tp is factored where the model has fewer kv groups (Axis::tpr).
-Mesh training_mesh(const ModelConfig& model, int dp, int tp, int pp);
 
 // What makes a bad step, beside what is not finite. 0: no limit.
 struct StepLimits {
@@ -52,9 +31,6 @@ struct StepResult {
   std::int64_t targets = 0;  // over all ranks
   double seconds = 0;
 };
-
-// The pipeline stage that has a parameter.
-int stage_of(const EngineOptions& options, ParameterBlock block, std::int64_t layer);
 
 // The programs of a step by pipeline stage, with memory planned for `backend`: what dry runs and
 // predictions look at. Or what is there after an earlier pass.
@@ -89,6 +65,8 @@ class TrainingEngine {
   // Null: another stage has it.
   const Parameter* find(const ParameterSpec& spec, std::int64_t layer) const;
   const Parameter& parameter(const ParameterSpec& spec, std::int64_t layer) const;
+  // Whether this rank's stage has any of it.
+  bool holds(StatePart part, const ParameterSpec& spec, std::int64_t layer) const;
   // Takes this rank's part, if it has one, of the whole values of a parameter.
   void put(StatePart part, const ParameterSpec& spec, std::int64_t layer,
            std::span<const float> whole);

@@ -6,7 +6,7 @@
 #include <numbers>
 #include <tuple>
 
-#include "train/recipe_key.h"
+#include "base/keys.h"
 
 namespace autarky {
 

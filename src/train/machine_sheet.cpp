@@ -28,13 +28,7 @@ constexpr std::string_view kBuild = "";
 #endif
 
 fs::path sheet_path(DType dtype) {
-  const char* cache = std::getenv("XDG_CACHE_HOME");
-  const char* home = std::getenv("HOME");
-  const fs::path base = cache && *cache ? fs::path(cache)
-                        : home && *home ? fs::path(home) / ".cache"
-                                        : fs::temp_directory_path();
-  return base / "autarky" /
-         fmt::format("chip-{}-{}{}.json", hex64(xxh3(machine_name())), dtype_name(dtype), kBuild);
+  return machine_file(fmt::format("-{}", dtype_name(dtype)), ".json");
 }
 
 Json to_json(const ChipModel& chip) {
@@ -71,6 +65,16 @@ std::optional<ChipModel> read_sheet(const fs::path& path) {
 }
 
 }  // namespace
+
+fs::path machine_file(std::string_view kind, std::string_view ending) {
+  const char* cache = std::getenv("XDG_CACHE_HOME");
+  const char* home = std::getenv("HOME");
+  const fs::path base = cache && *cache ? fs::path(cache)
+                        : home && *home ? fs::path(home) / ".cache"
+                                        : fs::temp_directory_path();
+  return base / "autarky" /
+         fmt::format("chip-{}{}{}{}", hex64(xxh3(machine_name())), kind, kBuild, ending);
+}
 
 ChipModel local_chip(const Backend& backend, DType dtype, Sheet sheet) {
   const fs::path path = sheet_path(dtype);

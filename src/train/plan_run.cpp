@@ -156,7 +156,7 @@ void Trainer::make_plan() {
       comm_, (c.every > 0 || c.memory_every > 0) && total() + snapshot <= plan_.memory_limit_bytes);
   if (plan_.snapshot) plan_.memory.push_back({"checkpoint snapshot", snapshot});
   plan_.memory_bytes = total();
-  plan_.step_s = simulate(programs, chip_).step_s;
+  plan_.step_s = simulate(programs, {chip_}).step_s;
   plan_.flops_per_step = model_flops_per_token(plan_.model, recipe_.train.seq_length) *
                          double(recipe_.tokens_per_step());
   const auto peak = chip_.flops_per_s.find(recipe_.train.dtype);

@@ -108,6 +108,10 @@ void Trainer::open_data(Run& run) {
   if (!validation.empty()) run.validation.emplace(validation, samples);
 }
 
+std::chrono::seconds Trainer::patience() const {
+  return std::chrono::seconds(recipe_.parallel.deadline);
+}
+
 void Trainer::open_folder(Run& run, bool used) {
   const fs::path folder = recipe_.logging.run_dir;
   if (first()) run.lock.emplace(folder);
@@ -116,9 +120,10 @@ void Trainer::open_folder(Run& run, bool used) {
         .at(folder.string())
         .hint("Continue with --resume, or choose another --logging.run_dir");
   run.share = share_of(engine_options(), comm_.rank());
-  run.writer.emplace(CheckpointOptions{checkpoints(), keep_last(recipe_.checkpoint),
-                                       recipe_.tokenizer, recipe_.checkpoint.every, run.share},
-                     plan_.model);
+  run.writer.emplace(
+      CheckpointOptions{checkpoints(), keep_last(recipe_.checkpoint), recipe_.tokenizer,
+                        recipe_.checkpoint.every, run.share, patience()},
+      plan_.model);
   if (plan_.snapshot) run.snapshot.emplace(plan_.model, run.share);
 }
 
@@ -259,7 +264,7 @@ void Trainer::write_reports(Run& run) {
   const fs::path folder = recipe_.logging.run_dir;
   if (!run.seconds.empty()) {
     const Simulation predicted =
-        simulate(compile_engine(engine_options(), backend_), chip_, recipe_.logging.trace);
+        simulate(compile_engine(engine_options(), backend_), {chip_}, recipe_.logging.trace);
     const auto parts = [&](std::span<const NodeTime> ops, double step_s) {
       return waterfall(ops, step_s, plan_.flops_per_step, chip_, recipe_.train.dtype);
     };

@@ -1,5 +1,6 @@
 // A training run: a recipe in, a folder with metrics and checkpoints out.
 #pragma once
+#include <chrono>
 #include <functional>
 #include <map>
 #include <memory>
@@ -95,6 +96,8 @@ class Trainer {
   void start(Run& run, const TrainHooks& hooks);
   void check_alike(const TrainingSet& data);
   void open_data(Run& run);
+  // Of ranks with each other, also with what they write.
+  std::chrono::seconds patience() const;
   void open_folder(Run& run, bool used);
   void open_memory(Run& run, const TrainHooks& hooks);
   void restore(Run& run, const TrainHooks& hooks);

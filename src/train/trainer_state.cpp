@@ -78,7 +78,10 @@ void Trainer::load(Run& run, const fs::path& checkpoint) {
   run.state = load_checkpoint(
       checkpoint, plan_.model,
       [&](StatePart part, const ParameterSpec& spec, std::int64_t layer,
-          std::span<const float> values) { run.engine->put(part, spec, layer, values); });
+          std::span<const float> values) { run.engine->put(part, spec, layer, values); },
+      [&](StatePart part, const ParameterSpec& spec, std::int64_t layer) {
+        return run.engine->holds(part, spec, layer);
+      });
 }
 
 void Trainer::restore_data(Run& run) {
@@ -109,7 +112,8 @@ void Trainer::open_memory(Run& run, const TrainHooks& hooks) {
       missing = fmt::format("it needs {}, {} are free", human_bytes(wanted), human_bytes(room));
   }
   if (every_rank(comm_, missing.empty()))
-    run.memory.emplace(CheckpointOptions{hooks.memory, 1, {}, 0, run.share}, plan_.model);
+    run.memory.emplace(CheckpointOptions{hooks.memory, 1, {}, 0, run.share, patience()},
+                       plan_.model);
   else
     hooks.note(fmt::format("no states are kept in memory (checkpoint.memory_every): {}", missing));
 }

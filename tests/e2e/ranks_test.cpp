@@ -53,12 +53,42 @@ class OverRanks : public ::testing::Test {
     EXPECT_EQ(timeless_metrics(folder_, run_dir), timeless_metrics(folder_, "one"));
     EXPECT_TRUE(all_gone(mark_of(run_dir)));
   }
+  // Whose matrices ZeRO cuts, on two ranks of tp too.
+  void use_wide_model() {
+    folder_.write("llama.json", R"({"model_type": "llama", "hidden_size": 128,
+      "intermediate_size": 256, "num_hidden_layers": 2, "num_attention_heads": 2,
+      "num_key_value_heads": 2, "vocab_size": 512, "max_position_embeddings": 64,
+      "rms_norm_eps": 1e-5, "rope_theta": 10000.0, "tie_word_embeddings": false})");
+  }
+  // 20 steps on `first` and the rest on `then` are a run on `whole`.
+  void expect_resumes(int ranks, const std::string& whole, int first_ranks,
+                      const std::string& first, int then_ranks, const std::string& then) {
+    const std::string name = std::to_string(++runs_), one = "whole" + name, two = "halves" + name;
+    ASSERT_EQ(run(folder_, launch(ranks, one, whole)).code, 0) << whole;
+    const auto half = run(folder_, launch(first_ranks, two, first + "--train.steps=20"));
+    ASSERT_EQ(half.code, 0) << half.err;
+    const auto rest = run(folder_, launch(then_ranks, two, then + "--resume"));
+    ASSERT_EQ(rest.code, 0) << rest.err;
+    EXPECT_TRUE(contains(rest.err, "resumed after step 20")) << rest.err;
+    EXPECT_EQ(timeless_metrics(folder_, two), timeless_metrics(folder_, one)) << first << then;
+    EXPECT_TRUE(state_of(two) == state_of(one)) << first << then;
+  }
+  void expect_near_one_rank(const std::string& run_dir) {
+    ASSERT_EQ(train(folder_, "one", kMore).code, 0);
+    const auto a = metrics_of(folder_, run_dir), b = metrics_of(folder_, "one");
+    ASSERT_EQ(a.size(), b.size());
+    for (std::size_t i = 0; i < a.size(); ++i)
+      if (a[i].contains("loss")) {
+        EXPECT_NEAR(double(a[i]["loss"]), double(b[i]["loss"]), 1e-3) << a[i].dump();
+      }
+  }
 
   static constexpr const char* kConstant =
       "--train.steps=40 --schedule.kind=constant --parallel.lanes=4 --train.micro_batch_size=1 "
       "--train.global_batch_size=8 --checkpoint.every=2 ";
   const static inline std::string kMore = kConstant;
   ScratchFolder folder_;
+  int runs_ = 0;
 };
 
 TEST_F(OverRanks, DataPipelineAndZeroHaveTheBitsOfOneRank) {
@@ -94,13 +124,20 @@ TEST_F(OverRanks, TensorParallelRanksTrainAndResumeAsOne) {
   ASSERT_EQ(outcome.code, 0) << outcome.err;
   const auto rest = train(folder_, "tp", kMore + "--resume");
   ASSERT_EQ(rest.code, 0) << rest.err;
-  ASSERT_EQ(train(folder_, "one", kMore).code, 0);
-  const auto a = metrics_of(folder_, "tp"), b = metrics_of(folder_, "one");
-  ASSERT_EQ(a.size(), b.size());
-  for (std::size_t i = 0; i < a.size(); ++i)
-    if (a[i].contains("loss")) {
-      EXPECT_NEAR(double(a[i]["loss"]), double(b[i]["loss"]), 1e-3) << a[i].dump();
-    }
+  expect_near_one_rank("tp");
+}
+
+// Half of the steps on one mesh and half on another: the bits of one run with the same tp.
+TEST_F(OverRanks, MeshesWithTensorParallelismResumeOnEachOther) {
+  use_wide_model();
+  const std::string tp = "--parallel.tensor_parallel_size=2 ",
+                    zero = tp + "--parallel.data_parallel_size=2 --parallel.zero_stage=",
+                    pipe = tp + "--parallel.pipeline_parallel_size=2 ";
+  expect_resumes(2, tp, 4, zero + "1 ", 4, pipe);
+  expect_resumes(2, tp, 4, pipe, 4, zero + "1 ");
+  // ZeRO 2 and 3 have sums of their own.
+  expect_resumes(4, zero + "2 ", 4, zero + "3 ", 8,
+                 zero + "2 --parallel.pipeline_parallel_size=2 ");
 }
 
 TEST_F(OverRanks, AWrongNumberOfRanksIsTheUsersMistake) {
@@ -248,6 +285,32 @@ TEST_F(OverRanks, AStoppedRankEndsTheRunWithItsName) {
   EXPECT_TRUE(contains(outcome.err, "last finished steps: rank")) << outcome.err;
   EXPECT_TRUE(contains(outcome.err, "rank 1 gave no sign for ")) << outcome.err;
   EXPECT_TRUE(all_gone(mark_of("stopped")));
+}
+
+// Stopped at the moment when its share of a checkpoint is missing. Whether rank 0 waits for that
+// share or for the next step is the machine's choice.
+TEST_F(OverRanks, AStoppedRankEndsTheRunWhileACheckpointIsWritten) {
+  ASSERT_EQ(train(folder_, "first", kMore + "--train.steps=1").code, 0);
+  Running program(folder_, launch(2, "written",
+                                  "--parallel.data_parallel_size=2 --checkpoint.every=1 "
+                                  "--train.steps=100000 --parallel.deadline=3"));
+  ASSERT_TRUE(program.wait_for_lines("written", 3));
+  const auto ranks = ranks_of("written");
+  ASSERT_EQ(ranks.size(), 2u);
+  const auto is_writing = [&] {
+    for (const auto& entry : fs::directory_iterator(folder_ / "written" / "checkpoints"))
+      if (entry.path().filename().string().starts_with("."))
+        return !fs::exists(entry.path() / ".part-1");
+    return false;
+  };
+  const auto begin = std::chrono::steady_clock::now();
+  while (!is_writing() && std::chrono::steady_clock::now() - begin < std::chrono::seconds(20))
+    continue;
+  ::kill(std::max(ranks[0], ranks[1]), SIGSTOP);
+  const auto outcome = program.wait();
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(50));
+  EXPECT_EQ(outcome.code, 1) << outcome.err;
+  EXPECT_TRUE(all_gone(mark_of("written")));
 }
 
 }  // namespace

@@ -287,7 +287,7 @@ TEST_F(Train, ADryRunSaysWhatItWouldTake) {
   EXPECT_FALSE(contains(early.out, "call 0")) << early.out.substr(0, 400);
   expect_refused("run", "--dump=lunch",
                  {"--dump: unknown pass; found 'lunch', wanted one of autodiff, "
-                  "partition, recompute, fuse, schedule, memory"});
+                  "partition, recompute, fuse, schedule, bucket, memory"});
   EXPECT_FALSE(fs::exists(folder_ / "run"));
 }
 
