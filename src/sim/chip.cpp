@@ -7,8 +7,8 @@
 
 namespace autarky {
 
-double ChipModel::peak(DType products) const {
-  const auto it = flops_per_s.find(products);
+double ChipModel::peak(DType operands) const {
+  const auto it = flops_per_s.find(operands);
   return it == flops_per_s.end() ? flops_per_s.at(DType::f32) : it->second;
 }
 
@@ -27,8 +27,8 @@ double ChipModel::efficiency_at(const std::string& key, double intensity) const 
   return below->share + at * (above->share - below->share);
 }
 
-double ChipModel::roofline_s(const Cost& cost, DType products) const {
-  return std::max(cost.flops / peak(products), cost.bytes / bytes_per_s);
+double ChipModel::roofline_s(const Cost& cost, DType operands) const {
+  return std::max(cost.flops / peak(operands), cost.bytes / bytes_per_s);
 }
 
 std::string efficiency_key(const OpInfo& op, const std::any& attrs, Types out) {

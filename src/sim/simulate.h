@@ -1,5 +1,4 @@
-// Costs the program that a rank runs: rooflines for operations, alpha-beta for collectives, along
-// the same calls and queues that the runtime follows.
+// Costs the programs that ranks run, along the same calls and queues that the runtime follows.
 #pragma once
 #include <span>
 #include <string>
@@ -7,7 +6,8 @@
 
 #include "passes/program.h"
 #include "passes/timeline.h"
-#include "sim/chip.h"
+#include "sim/device.h"
+#include "sim/node_cost.h"
 
 namespace autarky {
 
@@ -18,17 +18,15 @@ struct SimulatedQueue {
 struct Simulation {
   double step_s = 0;                   // until the last rank has finished
   std::vector<double> stage_s;         // by pipeline stage
+  std::vector<Seconds> spent;          // by pipeline stage: adds up to stage_s
   std::vector<SimulatedQueue> queues;  // of stage 0
   std::vector<NodeTime> ops;           // of stage 0, by block and operation, without kernels
   std::int64_t memory_bytes = 0;       // the largest arena
   Timeline timeline;                   // of stage 0, if asked for
 };
 
-// Time of one node on one rank, whatever else runs.
-double node_seconds(const Node& node, Types in, Types out, const Mesh& mesh, const ChipModel& chip);
-
-// One program per pipeline stage, in order.
-Simulation simulate(std::span<const Program> stages, const ChipModel& chip,
+// One program per pipeline stage, in order. Error where a receive has no send.
+Simulation simulate(std::span<const Program> stages, const Device& device,
                     bool with_timeline = false);
 
 }  // namespace autarky
