@@ -37,6 +37,11 @@ constexpr Verb kVerbs[] = {
     {"launch", "Run a verb as several ranks, on this machine or on several",
      "autarky launch -n 2 -- train recipes/quickstart.yaml --parallel.data_parallel_size=2",
      run_launch},
+    {"plan",
+     "The best layouts of a model on a cluster, simulated; predictions beside published runs",
+     "autarky plan --model telechat2-115b --chip ascend-910b --chips 4096 --seq 8192 "
+     "--global-batch 1024",
+     run_plan},
     {"diff", "Where two runs part: the first operation, micro-batch and rank, and by how much",
      "autarky diff runs/a runs/b --tolerance 1e-4", run_diff},
     {"replay", "One rank's step again: each operation against its definition",
@@ -57,6 +62,12 @@ constexpr Verb kVerbs[] = {
     {"bench train", "Measure training steps of a preset on this machine",
      "autarky bench train --model llama-17m --batch 16 --seq 256 --dtype bf16 --steps 8",
      run_bench_train},
+    {"chip list", "The chips and networks that plans know: peaks, memory, links, marks",
+     "autarky chip list", run_chip_list},
+    {"chip show", "A chip's or network's data sheet: each figure with its mark and source",
+     "autarky chip show ascend-910b", run_chip_show},
+    {"chip bench", "Measure this machine's chip and write its data sheet",
+     "autarky chip bench --declared epyc-9654 --html chip.html", run_chip_bench},
 };
 
 using Arguments = std::vector<std::string>;

@@ -18,5 +18,9 @@ void run_eval(Command& command);
 void run_score(Command& command);
 void run_convert(Command& command);
 void run_bench_train(Command& command);
+void run_plan(Command& command);
+void run_chip_list(Command& command);
+void run_chip_show(Command& command);
+void run_chip_bench(Command& command);
 
 }  // namespace autarky::cli

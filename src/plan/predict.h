@@ -1,0 +1,38 @@
+// What a step will take on a device, without compiling all of it.
+#pragma once
+#include <map>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "models/engine_options.h"
+#include "sim/outline.h"
+
+namespace autarky {
+
+struct Prediction {
+  double step_s = 0;
+  double tokens_per_s = 0;
+  double mfu = 0;  // model FLOPs over the devices' declared peaks
+  Seconds spent;   // of the stage that is done last; adds up to step_s
+};
+
+// The programs of a small stand-in for `options`, of one layer per stage and two micro-batches:
+// the first, an inner and the last stage (fewer where there are fewer). Their blocks are those of
+// the whole.
+std::vector<Program> stand_in(const EngineOptions& options, Pass last = Pass::memory);
+
+// Which of its stages is of the kind of a stage: the first, an inner, the last.
+std::size_t kind_of_stage(std::size_t stage, std::size_t stages, std::size_t kinds);
+
+// How many layers every part of the pipeline has. Given ones may be 0.
+std::vector<int> layers_of_parts(const EngineOptions& options);
+
+// `kinds`: the costs of the stand-in's stages.
+Prediction predict(const EngineOptions& options, const Schedule& schedule,
+                   const std::vector<int>& part_layers, std::span<const StageCosts> kinds,
+                   const Device& device);
+Prediction predict(const EngineOptions& options, std::span<const Program> stand_in,
+                   const Device& device);
+
+}  // namespace autarky

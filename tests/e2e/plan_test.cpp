@@ -1,0 +1,60 @@
+// autarky plan, as a user runs it.
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "base/file.h"
+#include "e2e/program.h"
+
+namespace autarky {
+namespace {
+
+const std::string kSmall =
+    "plan --model llama-17m --chip a100-80-sxm --chips 2 --seq 256 --global-batch 8 ";
+
+TEST(Plan, GivesLayoutsWithTheirRecipes) {
+  const ScratchFolder folder;
+  const auto outcome = run(folder, kSmall + "--recipe plan.yaml --json");
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  const auto json = last_json(outcome);
+  ASSERT_EQ(json["plans"].size(), 10u);
+  double before = 0;
+  for (const auto& plan : json["plans"]) {
+    EXPECT_GE(plan["step_s"].get<double>(), before);  // fastest first
+    before = plan["step_s"];
+    EXPECT_TRUE(plan["fits"].get<bool>());
+    double parts = 0, memory = 0;
+    for (const auto& [name, seconds] : plan["waterfall"].items()) parts += seconds.get<double>();
+    for (const auto& [kind, bytes] : plan["memory"].items()) memory += bytes.get<double>();
+    EXPECT_NEAR(parts, before, 1e-6 * before);
+    EXPECT_EQ(memory, plan["memory_bytes"].get<double>());
+    EXPECT_NEAR(plan["tokens_per_s"].get<double>() * before, 8 * 256, 1e-3);
+    EXPECT_GT(plan["mfu"].get<double>(), 0);
+  }
+  EXPECT_GT(json["goodput"]["share"].get<double>(), 0.9);
+  EXPECT_LT(json["sensitivity"]["peak of products"].get<double>(), 0);
+  EXPECT_EQ(json["plans"][0]["recipe"], read_file(folder / "plan.yaml"));
+  const auto dry = run(folder, "train plan.yaml --dry-run --json");
+  EXPECT_EQ(dry.code, 0) << dry.err;
+}
+
+TEST(Plan, SaysWhatIsWrong) {
+  const ScratchFolder folder;
+  const auto refused = [&](const std::string& arguments, const std::string& words) {
+    const auto outcome = run(folder, arguments);
+    EXPECT_EQ(outcome.code, 2) << arguments;
+    EXPECT_NE(outcome.err.find(words), std::string::npos) << outcome.err;
+    EXPECT_EQ(std::count(outcome.err.begin(), outcome.err.end(), '\n'), 1) << outcome.err;
+  };
+  refused("plan --model lama-17m --chip a100-80-sxm --chips 2 --global-batch 8", "llama-17m");
+  refused("plan --model llama-17m --chip a100-80-sxn --chips 2 --global-batch 8", "a100-80-sxm");
+  refused("plan --model llama-17m --chip a100-80-sxm --chips 2", "--global-batch");
+  refused("plan --model llama-17m --chip a100-80-sxm --global-batch 8", "--chips");
+  refused("plan --model llama-17m --chip a100-80-sxm --chips 7919 --global-batch 3", "no layout");
+  refused("plan --model llama3-70b --chip a100-80-sxm --chips 2 --global-batch 8",
+          "no layout fits");
+  refused("plan --validate missing.csv", "missing.csv");
+}
+
+}  // namespace
+}  // namespace autarky

@@ -1,0 +1,64 @@
+#include "plan/goodput.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+namespace autarky {
+namespace {
+
+// 419 unexpected interruptions in 54 days of 16,384 chips, over 90% of the time effective ("The
+// Llama 3 Herd of Models", 2024, section 3.3.4).
+TEST(Goodput, OfLlama3IsAsPublished) {
+  FailureModel m;
+  m.chips = 16384;
+  m.chip_days_per_failure = 54.0 * 16384 / 419;
+  m.spare_nodes = 16;
+  const Goodput g = simulate_goodput(m, best_interval_s(m, 54), 54);
+  EXPECT_NEAR(g.failures_per_day, 419.0 / 54, 1.2);  // three standard deviations of a Poisson count
+  EXPECT_GT(g.share, 0.90);
+  EXPECT_LT(g.share, 0.98);
+  EXPECT_NEAR(g.share + g.checkpoint_share + g.repeated_share + g.down_share, 1, 1e-9);
+}
+
+TEST(Goodput, WithoutFailuresOnlyCheckpointsCost) {
+  FailureModel m;
+  m.chip_days_per_failure = 1e12;
+  const Goodput g = simulate_goodput(m, 90, 1);
+  EXPECT_NEAR(g.share, 0.9, 1e-3);  // 10 s for every 90
+  EXPECT_EQ(g.failures_per_day, 0);
+}
+
+TEST(Goodput, BestIntervalIsNearYoungsAndDalys) {
+  FailureModel m;
+  m.chips = 8192;
+  m.spare_nodes = 100;
+  const double young = young_interval_s(m), best = best_interval_s(m, 365);
+  EXPECT_NEAR(young, std::sqrt(2 * m.checkpoint_s * 2000 * 86400 / 8192), 1e-6);
+  EXPECT_NEAR(daly_interval_s(m) / young, 1, 0.1);
+  EXPECT_LT(std::abs(std::log2(best / young)), 1);
+}
+
+TEST(Goodput, WithoutSparesTheJobWaitsForRepairs) {
+  FailureModel m;
+  m.chips = 1024;
+  const double none = simulate_goodput(m, 600, 100).share;
+  m.spare_nodes = 4;
+  const double four = simulate_goodput(m, 600, 100).share;
+  EXPECT_GT(four, none + 0.05);
+}
+
+TEST(Goodput, FallsWithTheNumberOfChips) {
+  FailureModel m;
+  m.spare_nodes = 1000;
+  double before = 1;
+  for (std::int64_t chips : {1024, 8192, 65536}) {
+    m.chips = chips;
+    const double share = simulate_goodput(m, best_interval_s(m, 30), 30).share;
+    EXPECT_LT(share, before);
+    before = share;
+  }
+}
+
+}  // namespace
+}  // namespace autarky

@@ -1,0 +1,114 @@
+// Outlines beside the very programs: the same blocks, called in the same order, must take as long.
+#include "plan/predict.h"
+
+#include <gtest/gtest.h>
+
+#include "models/presets.h"
+#include "plan/stage_memory.h"
+#include "sim/simulate.h"
+
+namespace autarky {
+namespace {
+
+Device test_device() {
+  Device d;
+  d.chip.flops_per_s = {{DType::f32, 1e13}, {DType::bf16, 1e14}};
+  d.chip.bytes_per_s = 1e12;
+  d.chip.products = 0.8;
+  LinkTier near, far;
+  near.chips = 4;
+  near.bytes_per_s = near.pair_bytes_per_s = 1e11;
+  near.latency_s = 1e-6;
+  far.bytes_per_s = far.pair_bytes_per_s = 1e10;
+  far.latency_s = 1e-5;
+  d.chip.links = {near, far};
+  return d;
+}
+
+struct Layout {
+  const char* name;
+  int dp, tp, pp, zero;
+  bool sequence;
+  PipelineSchedule schedule;
+  int chunks, microbatches;
+  Recompute recompute;
+};
+
+EngineOptions options_of(const Layout& l) {
+  EngineOptions o;
+  o.model = preset_config("llama-17m");
+  o.model.layers = 8;
+  o.batch = 1;
+  o.seq = 512;
+  o.mesh = training_mesh(o.model, l.dp, l.tp, l.pp);
+  o.zero_stage = l.zero;
+  o.sequence_parallel = l.sequence;
+  o.schedule = l.schedule;
+  o.chunks = l.chunks;
+  o.microbatches = l.microbatches;
+  o.recompute = l.recompute;
+  return o;
+}
+
+constexpr auto k1f1b = PipelineSchedule::one_f_one_b;
+const Layout kLayouts[] = {
+    {"one", 1, 1, 1, 0, false, k1f1b, 1, 4, Recompute::selective},
+    {"dp", 4, 1, 1, 0, false, k1f1b, 1, 4, Recompute::none},
+    {"zero1", 4, 1, 1, 1, false, k1f1b, 1, 4, Recompute::selective},
+    {"zero2", 4, 1, 1, 2, false, k1f1b, 1, 4, Recompute::selective},
+    {"zero3", 4, 1, 1, 3, false, k1f1b, 1, 4, Recompute::full},
+    {"tp", 1, 2, 1, 0, false, k1f1b, 1, 4, Recompute::selective},
+    {"tp_sp", 2, 2, 1, 1, true, k1f1b, 1, 4, Recompute::none},
+    {"pp", 1, 1, 4, 0, false, k1f1b, 1, 8, Recompute::selective},
+    {"pp_two", 1, 1, 2, 0, false, k1f1b, 1, 8, Recompute::selective},
+    {"gpipe", 1, 1, 4, 0, false, PipelineSchedule::gpipe, 1, 8, Recompute::selective},
+    {"interleaved", 1, 1, 4, 0, false, PipelineSchedule::interleaved, 2, 8, Recompute::selective},
+    {"zero_bubble", 1, 1, 4, 0, false, PipelineSchedule::zero_bubble, 1, 8, Recompute::selective},
+    {"all", 2, 2, 4, 1, true, k1f1b, 1, 8, Recompute::full},
+};
+
+class Outlines : public testing::TestWithParam<Layout> {};
+
+TEST_P(Outlines, TakeAsLongAsTheProgramsTheyStandFor) {
+  const EngineOptions o = options_of(GetParam());
+  const Device device = test_device();
+  const auto programs = compile_stages(training_graphs(o), step_options(o));
+  const double whole = simulate(programs, device).step_s;
+  const Prediction outline = predict(o, stand_in(o), device);
+  EXPECT_NEAR(outline.step_s / whole, 1, 0.02);
+  EXPECT_NEAR(outline.spent.total(), outline.step_s, 1e-9 * outline.step_s);
+}
+
+TEST_P(Outlines, NeedTheMemoryThatThePlanOfTheProgramsHas) {
+  const EngineOptions o = options_of(GetParam());
+  const auto kinds = stand_in(o);
+  const std::vector<StageMemory> memory(kinds.begin(), kinds.end());
+  const Schedule schedule =
+      make_schedule(o.schedule, o.mesh.size(Axis::pp), o.chunks, o.microbatches);
+  const auto bytes = double(total(largest_stage(memory, schedule, layers_of_parts(o))));
+  std::int64_t planned = 0;
+  for (const auto& p : compile_stages(training_graphs(o), step_options(o)))
+    planned = std::max(planned, p.arena_bytes());
+  EXPECT_NEAR(bytes / double(planned), 1, 0.06);
+}
+
+INSTANTIATE_TEST_SUITE_P(Layouts, Outlines, testing::ValuesIn(kLayouts),
+                         [](const auto& test) { return std::string(test.param.name); });
+
+// Stand-ins of a model of 10^12 parameters cost as little as those of a small one.
+TEST(Predict, TakesModelsOfAnySize) {
+  EngineOptions o;
+  o.model = preset_config("tele-flm-1t");
+  o.seq = 4096;
+  o.mesh = training_mesh(o.model, 64, 16, 64);
+  o.microbatches = 64;
+  o.sequence_parallel = true;
+  o.zero_stage = 1;
+  const Prediction p = predict(o, stand_in(o), test_device());
+  EXPECT_GT(p.step_s, 0);
+  EXPECT_GT(p.mfu, 0);
+  EXPECT_LT(p.mfu, 0.8);  // what products reach
+}
+
+}  // namespace
+}  // namespace autarky
