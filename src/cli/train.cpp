@@ -2,8 +2,6 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include <atomic>
-#include <csignal>
 #include <nlohmann/json.hpp>
 
 #include "backend/cpu/cpu_backend.h"
@@ -13,6 +11,7 @@
 #include "cli/command.h"
 #include "cli/output.h"
 #include "cli/rank.h"
+#include "cli/requests.h"
 #include "cli/samples.h"
 #include "cli/verbs.h"
 #include "launch/board.h"
@@ -21,25 +20,6 @@
 
 namespace autarky::cli {
 namespace {
-
-std::atomic<bool> stop_asked = false, save_asked = false;
-
-// SIGUSR1 saves and goes on, from the start on: batch systems send it to what they started.
-void handle_requests() {
-  if (!under_launch()) std::signal(SIGUSR1, [](int) { save_asked = true; });
-}
-
-// The first signal saves and ends; the second ends at once. Of launch's, several are one.
-void handle_signals() {
-  if (under_launch()) {
-    std::signal(SIGUSR1, [](int) { stop_asked = true; });
-    return;
-  }
-  for (int signal : {SIGINT, SIGTERM})
-    std::signal(signal, [](int s) {
-      if (stop_asked.exchange(true)) std::_Exit(128 + s);
-    });
-}
 
 struct Options {
   std::string recipe;
@@ -138,8 +118,8 @@ TrainSummary run_with_progress(Trainer& trainer, const Recipe& recipe, int rank)
   Heartbeat heartbeat(rank);
   TrainHooks hooks;
   hooks.asked = [&] {
-    if (heartbeat.save_asked()) save_asked = true;
-    return stop_asked ? Ask::save_and_end : save_asked.exchange(false) ? Ask::save : Ask::nothing;
+    if (heartbeat.save_asked()) requests::ask_save();
+    return requests::stop() ? Ask::save_and_end : requests::take_save() ? Ask::save : Ask::nothing;
   };
   hooks.finished = [&](std::int64_t step) { heartbeat.finished(step); };
   if (!heartbeat.folder().empty()) hooks.memory = heartbeat.folder() / "checkpoints";
@@ -161,7 +141,7 @@ void train(const Command& command, const Options& o, const Recipe& recipe,
   Trainer trainer(recipe, *backend, comm, o.resume && !dumped && !o.dry_run);
   if (dumped) return print(trainer.dump(*dumped));
   if (o.dry_run) return dry_run(command, trainer.plan());
-  handle_signals();
+  requests::training();
   for (const auto& note : trainer.plan().model.notes) log_info(note);
   log_info(fmt::format("{} parameters, {} planned{}, {} a step predicted",
                        human_count(double(trainer.plan().parameters)),
@@ -192,7 +172,7 @@ void run_train(Command& command) {
                    "Print the program after a pass and do nothing: " +
                        fmt::format("{}", fmt::join(kPassNames, ", ")) + " (the last)");
   if (!command.parse()) return;
-  handle_requests();
+  requests::listen();
   const auto pass = dumped_pass(o);
   const Recipe recipe = load_recipe(o.recipe, overrides);
   with_ranks(std::chrono::seconds(recipe.parallel.deadline),
