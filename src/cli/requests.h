@@ -8,10 +8,10 @@ namespace autarky::cli {
 // save and end, the second ends at once. Under `autarky launch` SIGUSR1 asks to save and end, and
 // several are one.
 //
-// One thread waits for these signals and all others block them, since no handler may run on a thread
-// that multiplies matrices: oneDNN's f32 kernels for AVX-512 point the stack pointer into their
-// workspace on the heap, which the handler's frame would write over. So call `listen` before other
-// threads start.
+// One thread waits for these signals and all others block them, since no handler may run on a
+// thread that multiplies matrices: oneDNN's f32 kernels for AVX-512 point the stack pointer into
+// their workspace on the heap, which the handler's frame would write over. So call `listen` before
+// other threads start.
 namespace requests {
 
 void listen();

@@ -124,12 +124,19 @@ logging: {samples: 0}
     EXPECT_EQ(metrics(a).size(), 8u);  // 6 steps, 2 evaluations
   }
 
+  // The norm answers more to rounding than the loss: AdamW goes a whole step however small a
+  // gradient is, so rounding decides the way of some. One rank's norm of the sixth step differs by
+  // 3e-4 between AVX2 and AVX-512, its loss by 4e-8.
+  static constexpr double kNormAnswers = 100;
   void expect_near(const std::string& a, const std::string& b, double tolerance) const {
     const auto x = metrics(a), y = metrics(b);
     ASSERT_EQ(x.size(), y.size());
     for (std::size_t i = 0; i < x.size(); ++i)
-      for (const auto& [key, value] : x[i])
-        EXPECT_NEAR(value, y[i].at(key), tolerance * std::abs(value)) << key << " of line " << i;
+      for (const auto& [key, value] : x[i]) {
+        const double part =
+            key == "grad_norm" ? std::min(2e-2, kNormAnswers * tolerance) : tolerance;
+        EXPECT_NEAR(value, y[i].at(key), part * std::abs(value)) << key << " of line " << i;
+      }
   }
 
   ScratchFolder folder_;
