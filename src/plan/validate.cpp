@@ -28,6 +28,9 @@ CompiledRun::CompiledRun(const PublishedRun& run)
     device_.stack.merged = false;
     device_.stack.overlap_parameters = device_.stack.overlap_gradients = false;
     device_.stack.again_parameters = true;
+    // A view and a copy of each part (DeepSpeed 0.3, partition_parameters.py; PyTorch 1.8,
+    // ProcessGroupNCCL::allgather). Queries, keys and values are one parameter there, three here.
+    device_.stack.part_calls = 2;
   }
   if (run.messages_stop) {
     device_.stack.overlap_messages = device_.stack.scatter_messages = false;

@@ -133,6 +133,7 @@ class BlockClock {
     }
     if (data && in[0].dtype == DType::f32)
       s *= d_.stack.gradient_bytes / double(byte_size(DType::f32));
+    if (data) s += part_calls_s(in, out, group_of(mesh_, *queue.axis).ranks);
     if (data && !d_.stack.gradients_wait) {
       cost_.data_s += s;
       place(n, queue, now_, s);
@@ -144,6 +145,14 @@ class BlockClock {
     finish(node, {start + s, data});
     if (!data) ++collectives_;
     if (!data && d_.stack.tensor == TensorOverlap::none) wait({start + s, false});
+  }
+
+  double part_calls_s(Types in, Types out, int ranks) const {
+    constexpr std::int64_t kStaysWhole = 100'000;  // elements (DeepSpeed's persistence threshold)
+    double parts = 0;
+    for (std::size_t i = 0; i < in.size(); ++i)
+      if (std::max(in[i].elements(), out[i].elements()) > kStaysWhole) parts += ranks;
+    return parts * d_.stack.part_calls * d_.stack.host_s;
   }
 
   void message(std::size_t n, Types in, double s) {

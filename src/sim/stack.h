@@ -55,7 +55,10 @@ struct Stack {
   double gradient_bytes = 4;       // per element, between ranks
   bool merged = false;             // the parameters of a block go in one collective
   bool reduced_once = false;       // gradients go between ranks once per step, whatever the stage
-  bool fp8 = false;                // products of layers at the fp8 peak, with casts
+  // Calls of the host for each rank's part of a parameter that is gathered or scattered by itself:
+  // collectives over lists copy part by part. The device waits for them.
+  double part_calls = 0;
+  bool fp8 = false;  // products of layers at the fp8 peak, with casts
 
   // Fitted.
   double host_s = 0;         // per kernel, beside the device
@@ -86,7 +89,8 @@ struct Stack {
                       key("scatter_messages", &S::scatter_messages),
                       key("gradient_bytes", &S::gradient_bytes, between(1, 8)),
                       key("merged", &S::merged),
-                      key("reduced_once", &S::reduced_once)};
+                      key("reduced_once", &S::reduced_once),
+                      key("part_calls", &S::part_calls, between(0, 10))};
   }
 };
 

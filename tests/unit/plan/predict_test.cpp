@@ -95,6 +95,22 @@ TEST_P(Outlines, NeedTheMemoryThatThePlanOfTheProgramsHas) {
 INSTANTIATE_TEST_SUITE_P(Layouts, Outlines, testing::ValuesIn(kLayouts),
                          [](const auto& test) { return std::string(test.param.name); });
 
+// Collectives over lists: a view and a copy of each rank's part of each of the seven matrices of a
+// layer, gathered twice and scattered once for each of two micro-batches.
+TEST(Predict, CallsForPartsTakeTheHostsTime) {
+  EngineOptions o = options_of({"", 4, 1, 1, 3, false, k1f1b, 1, 2, Recompute::full});
+  Device device = test_device();
+  device.stack.gradients_wait = device.stack.overlap_gradients = false;
+  device.stack.overlap_parameters = false;
+  device.stack.host_s = 1e-3;
+  const double before = predict(o, stand_in(o), device).step_s;
+  device.stack.part_calls = 2;
+  const double parts = predict(o, stand_in(o), device).step_s - before;
+  const double of_layers = 8 * 7 * 3 * 2 * 4 * 2e-3;  // the embedding and the head come on top
+  EXPECT_GE(parts, of_layers * (1 - 1e-9));
+  EXPECT_LT(parts, 1.1 * of_layers);
+}
+
 // Stand-ins of a model of 10^12 parameters cost as little as those of a small one.
 TEST(Predict, TakesModelsOfAnySize) {
   EngineOptions o;
