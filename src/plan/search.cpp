@@ -198,7 +198,7 @@ class Search {
     const double limit = worst_kept();
     parallel_for(std::int64_t(to - from), [&](std::int64_t i, int) {
       const Bounded& b = order_[from + std::size_t(i)];
-      if (!prune_ || b.least_s < limit) plans[std::size_t(i)] = plan(all_[b.layout]);
+      if (!prune_ || b.least_s < limit) plans[std::size_t(i)] = plan(all_[b.layout], limit);
     });
     for (auto& p : plans)
       if (p) keep(std::move(*p));
@@ -214,18 +214,31 @@ class Search {
     return kinds;
   }
 
-  PlannedLayout plan(const EngineOptions& o) const {
+  // An outline's memory is near the programs': these decide where it is near what there is and the
+  // layout is quick enough, under `limit` seconds.
+  PlannedLayout plan(const EngineOptions& o, double limit) const {
+    constexpr double kOutlineError = 0.08;
     const StageKinds& kinds = kinds_.at(block_key(o));
     const auto& parts = parts_.at(parts_key(o));
     const Schedule schedule =
         make_schedule(o.schedule, o.mesh.size(Axis::pp), o.chunks, o.microbatches);
     PlannedLayout p;
     p.options = o;
-    p.memory = largest_stage(kinds.memory, schedule, parts);
+    LargestStage largest = largest_stage(kinds.memory, schedule, parts);
+    p.fullest_inner_stage = largest.inner;
+    take_memory(p, std::move(largest.bytes));
+    const double outlined = double(p.memory_bytes), most = double(r_.memory_bytes);
+    if (outlined * (1 - kOutlineError) > most) return p;
+    p.prediction = predict(o, schedule, parts, kinds.costs, r_.device);
+    if (outlined * (1 + kOutlineError) > most && p.prediction.step_s < limit)
+      take_memory(p, planned_memory(o, largest.inner));
+    return p;
+  }
+
+  void take_memory(PlannedLayout& p, BytesByKind memory) const {
+    p.memory = std::move(memory);
     p.memory_bytes = total(p.memory);
     p.fits = p.memory_bytes <= r_.memory_bytes;
-    if (p.fits) p.prediction = predict(o, schedule, parts, kinds.costs, r_.device);
-    return p;
   }
 
   // Of those with the least bound on memory the one that needs least.
@@ -246,7 +259,7 @@ class Search {
       if (const auto key = block_key(*order[i]); !kinds_.contains(key))
         kinds_.emplace(key, stage_kinds(*order[i]));
       parts_of(*order[i]);
-      if (auto p = plan(*order[i]); !least || p.memory_bytes < least->memory_bytes) least = p;
+      if (auto p = plan(*order[i], 0); !least || p.memory_bytes < least->memory_bytes) least = p;
     }
     return *least;
   }
@@ -269,6 +282,10 @@ class Search {
   void finish() {
     if (result_.best.empty() && !nearest_) nearest_ = smallest();
     if (result_.best.empty()) result_.best.push_back(std::move(*nearest_));
+    parallel_for(std::int64_t(result_.best.size()), [&](std::int64_t i, int) {
+      auto& p = result_.best[std::size_t(i)];
+      take_memory(p, planned_memory(p.options, p.fullest_inner_stage));
+    });
     progress_(result_.layouts, result_.layouts);
   }
 

@@ -25,7 +25,8 @@ struct PlannedLayout {
   EngineOptions options;
   Prediction prediction;
   std::int64_t memory_bytes = 0;  // of the stage that needs most
-  BytesByKind memory;             // of that stage
+  BytesByKind memory;             // of that stage, as its program plans it
+  int fullest_inner_stage = 0;    // by an outline
   bool fits = false;
 };
 

@@ -1,6 +1,7 @@
 #include "plan/stage_memory.h"
 
 #include <algorithm>
+#include <set>
 
 #include "plan/predict.h"
 
@@ -55,9 +56,8 @@ BytesByKind StageMemory::bytes(std::int64_t layers, std::int64_t kept,
   for (const auto& [kind, bytes] : once_) all[name(kind)] += bytes;
   for (const auto& [kind, bytes] : per_layer_) all[name(kind)] += bytes * layers;
   all[name(BufferKind::data)] += data_ * microbatches;
-  all[name(BufferKind::saved)] += kept_ * kept;
-  all[name(BufferKind::activation)] += passing_;
-  all["work space"] += frame_;
+  all["activations"] += kept_ * kept + passing_;
+  all["scratch"] += frame_;
   return all;
 }
 
@@ -73,9 +73,10 @@ std::int64_t in_flight(const Schedule& schedule, int stage, std::span<const int>
   return most;
 }
 
-BytesByKind largest_stage(std::span<const StageMemory> kinds, const Schedule& schedule,
-                          std::span<const int> parts) {
-  BytesByKind largest;
+LargestStage largest_stage(std::span<const StageMemory> kinds, const Schedule& schedule,
+                           std::span<const int> parts) {
+  LargestStage largest;
+  std::int64_t most_inside = 0;
   const std::size_t stages = schedule.stages.size();
   for (std::size_t s = 0; s < stages; ++s) {
     std::int64_t layers = 0;
@@ -84,7 +85,9 @@ BytesByKind largest_stage(std::span<const StageMemory> kinds, const Schedule& sc
     const auto kept = in_flight(schedule, int(s), parts);
     auto bytes =
         kinds[kind_of_stage(s, stages, kinds.size())].bytes(layers, kept, schedule.microbatches);
-    if (total(bytes) > total(largest)) largest = std::move(bytes);
+    if (s > 0 && s + 1 < stages && total(bytes) > most_inside)
+      largest.inner = int(s), most_inside = total(bytes);
+    if (total(bytes) > total(largest.bytes)) largest.bytes = std::move(bytes);
   }
   return largest;
 }
@@ -93,6 +96,19 @@ std::int64_t total(const BytesByKind& bytes) {
   std::int64_t sum = 0;
   for (const auto& [kind, n] : bytes) sum += n;
   return sum;
+}
+
+BytesByKind planned_memory(const EngineOptions& options, int inner) {
+  const ModelGraphs graphs = training_graphs(options);
+  const StepOptions step = step_options(options);
+  BytesByKind most;
+  for (const int stage : std::set{0, inner, options.mesh.size(Axis::pp) - 1}) {
+    BytesByKind bytes;
+    for (const auto& [kind, n] : compile_step(graphs, step, stage).bytes_by_kind())
+      if (n > 0) bytes[kind] = n;
+    if (total(bytes) > total(most)) most = std::move(bytes);
+  }
+  return most;
 }
 
 }  // namespace autarky

@@ -4,11 +4,12 @@
 #include <span>
 #include <string_view>
 
+#include "models/engine_options.h"
 #include "passes/schedule.h"
 
 namespace autarky {
 
-using BytesByKind = std::map<std::string_view, std::int64_t>;  // kBufferKindNames, "work space"
+using BytesByKind = std::map<std::string_view, std::int64_t>;  // as Program::bytes_by_kind
 
 class StageMemory {
  public:
@@ -35,8 +36,16 @@ class StageMemory {
 std::int64_t in_flight(const Schedule& schedule, int stage, std::span<const int> part_layers);
 
 // Of the stage that needs most. `kinds`: of the stand-in's stages.
-BytesByKind largest_stage(std::span<const StageMemory> kinds, const Schedule& schedule,
-                          std::span<const int> part_layers);
+struct LargestStage {
+  BytesByKind bytes;
+  int inner = 0;  // of those between the first and the last the one that needs most; 0: none is
+};
+LargestStage largest_stage(std::span<const StageMemory> kinds, const Schedule& schedule,
+                           std::span<const int> part_layers);
 std::int64_t total(const BytesByKind& bytes);
+
+// As the memory plan of the programs has it: of the first stage, the last, or the inner one that an
+// outline found to need most.
+BytesByKind planned_memory(const EngineOptions& options, int inner);
 
 }  // namespace autarky

@@ -85,11 +85,12 @@ TEST_P(Outlines, NeedTheMemoryThatThePlanOfTheProgramsHas) {
   const std::vector<StageMemory> memory(kinds.begin(), kinds.end());
   const Schedule schedule =
       make_schedule(o.schedule, o.mesh.size(Axis::pp), o.chunks, o.microbatches);
-  const auto bytes = double(total(largest_stage(memory, schedule, layers_of_parts(o))));
+  const LargestStage largest = largest_stage(memory, schedule, layers_of_parts(o));
   std::int64_t planned = 0;
   for (const auto& p : compile_stages(training_graphs(o), step_options(o)))
     planned = std::max(planned, p.arena_bytes());
-  EXPECT_NEAR(bytes / double(planned), 1, 0.06);
+  EXPECT_NEAR(double(total(largest.bytes)) / double(planned), 1, 0.06);
+  EXPECT_NEAR(double(total(planned_memory(o, largest.inner))), double(planned), 1024);  // alignment
 }
 
 INSTANTIATE_TEST_SUITE_P(Layouts, Outlines, testing::ValuesIn(kLayouts),
