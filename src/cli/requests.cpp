@@ -26,7 +26,8 @@ std::atomic<bool> stop_asked = false, save_asked = false, in_training = false;
 void take(int signal, bool launched) {
   if (signal == SIGUSR1 && !launched) save_asked = true;
   else if (signal == SIGUSR1) stop_asked = true;
-  else if (!in_training || stop_asked.exchange(true)) die_of(signal);
+  else if (!in_training) die_of(signal);
+  else if (stop_asked.exchange(true)) std::_Exit(128 + signal);
 }
 
 }  // namespace
