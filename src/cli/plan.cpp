@@ -12,9 +12,9 @@
 #include "cli/command.h"
 #include "cli/output.h"
 #include "cli/plan_options.h"
+#include "cli/plan_text.h"
 #include "cli/verbs.h"
 #include "models/parameters.h"
-#include "plan/goodput.h"
 #include "train/planned_recipe.h"
 
 namespace autarky::cli {
@@ -39,6 +39,7 @@ Json plan_json(const PlannedLayout& p, const PlanOptions& o) {
           {"step_high_s", p.prediction.step_s * std::exp(o.log_error)},
           {"tokens_per_s", p.prediction.tokens_per_s},
           {"mfu", p.prediction.mfu},
+          {"hfu", p.prediction.hfu},
           {"memory_bytes", p.memory_bytes},
           {"fits", p.fits},
           {"memory", memory_json(p.memory)},
@@ -69,30 +70,14 @@ void show(const SearchResult& result, const PlanOptions& o) {
   for (const auto& p : result.best) {
     print(fmt::format("{:>2}. {}\n", ++place, to_string(p.options)));
     print(fmt::format(
-        "    {} a step ({} to {}), {:.0f} tokens/s, MFU {:.1f}%, {} of {}\n    lost: {}\n",
+        "    {} a step ({} to {}), {:.0f} tokens/s, MFU {:.1f}%, HFU {:.1f}%, {} of {}\n    lost: "
+        "{}\n",
         human_seconds(p.prediction.step_s),
         human_seconds(p.prediction.step_s / std::exp(o.log_error)),
         human_seconds(p.prediction.step_s * std::exp(o.log_error)), p.prediction.tokens_per_s,
-        100 * p.prediction.mfu, human_bytes(double(p.memory_bytes)),
+        100 * p.prediction.mfu, 100 * p.prediction.hfu, human_bytes(double(p.memory_bytes)),
         human_bytes(double(o.request.memory_bytes)), losses(p.prediction, 3)));
   }
-}
-
-// Of the whole machine, with the rates and times of plan/goodput.h.
-struct Reliability {
-  FailureModel model;
-  double interval_s = 0;
-  Goodput goodput;
-};
-Reliability reliability(const PlanOptions& o) {
-  Reliability r;
-  r.model.chips = o.request.chips;
-  r.model.chip_days_per_failure = o.chip_days_per_failure;
-  r.model.spare_nodes = r.model.chips / r.model.chips_per_node / 50;  // two in a hundred
-  const double days = 300 / (r.model.failures_per_s() * 86400);       // of as many failures
-  r.interval_s = best_interval_s(r.model, days);
-  r.goodput = simulate_goodput(r.model, r.interval_s, days);
-  return r;
 }
 
 Json to_json(const Reliability& r) {
@@ -100,6 +85,9 @@ Json to_json(const Reliability& r) {
           {"failures_per_day", r.goodput.failures_per_day},
           {"share", r.goodput.share},
           {"checkpoint_interval_s", r.interval_s},
+          {"checkpoint_bytes", r.checkpoint.bytes},
+          {"checkpoint_stop_s", r.checkpoint.stop_s},
+          {"checkpoint_write_s", r.checkpoint.write_s},
           {"young_interval_s", young_interval_s(r.model)},
           {"daly_interval_s", daly_interval_s(r.model)}};
 }
@@ -110,7 +98,8 @@ void show(const Reliability& r) {
       "training,\nwith a checkpoint every {} (by Young {}, by Daly {}).\n",
       r.model.chip_days_per_failure, r.goodput.failures_per_day, 100 * r.goodput.share,
       human_seconds(r.interval_s), human_seconds(young_interval_s(r.model)),
-      human_seconds(daly_interval_s(r.model))));
+      human_seconds(daly_interval_s(r.model)), human_bytes(r.checkpoint.bytes),
+      human_seconds(r.checkpoint.stop_s), human_seconds(r.checkpoint.write_s)));
 }
 
 void show(const std::vector<Sensitivity>& all) {
@@ -146,11 +135,16 @@ void search(const Command& command, const PlanOptions& o) {
     write_file_atomic(o.recipe, to_yaml(planned_recipe(result.best.front().options,
                                                        o.request.global_batch, o.model)));
   const auto changes = sensitivities(result.best.front(), o.request.device);
-  const Reliability failures = reliability(o);
+  const Reliability failures = reliability(o.request.model, o.request.chips,
+                                           o.chip_days_per_failure, o.storage_gb_per_s * 1e9);
+  const RunCost cost = run_cost(chip_sheet(o.chip), result.best.front().prediction, o.request.chips,
+                                o.tokens, failures.goodput.share);
   if (!command.json()) {
     show(result, o);
     show(changes);
-    return show(failures);
+    show(failures);
+    return print(
+        fmt::format("{} tokens with the first: {}\n", human_count(cost.tokens), cost_text(cost)));
   }
   Json sensitivity = Json::object();
   for (const auto& c : changes) sensitivity[c.of] = c.change;
@@ -162,7 +156,8 @@ void search(const Command& command, const PlanOptions& o) {
               {"bounded", result.bounded},
               {"simulated", result.simulated},
               {"sensitivity", sensitivity},
-              {"goodput", to_json(failures)}});
+              {"goodput", to_json(failures)},
+              {"run", cost_json(cost)}});
 }
 
 }  // namespace
@@ -172,6 +167,7 @@ void run_plan(Command& command) {
   if (!parse(command, o)) return;
   if (o.validate_local) return validate_local(command, thread_count());
   if (!o.validate.empty()) return validate_published(command, o);
+  if (o.budget > 0 || o.deadline > 0) return find_fleets(command, o);
   search(command, o);
 }
 

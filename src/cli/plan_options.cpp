@@ -12,13 +12,17 @@
 namespace autarky::cli {
 namespace {
 
-// A chip's memory that no layout may take: the driver, libraries, the network's buffers.
-constexpr double kReserved = 0.06;
-
 template <class T>
 T counted(T value, const char* option) {
   if (value > 0) return value;
   throw InputError("this count makes no plan").at(option).found("0").wanted("1 or more");
+}
+
+[[noreturn]] void refuse_number(const char* option, double found, const char* wanted) {
+  throw InputError("this number makes no plan")
+      .at(option)
+      .found(fmt::format("{}", found))
+      .wanted(wanted);
 }
 
 void need(const std::string& value, const char* option) {
@@ -34,7 +38,9 @@ void need(const std::string& value, const char* option) {
 bool parse(Command& command, PlanOptions& o) {
   std::uint32_t chips = 0, seq = 0, batch = 0;
   command.add("--model", o.model, "Preset: " + fmt::format("{}", fmt::join(preset_names(), ", ")));
-  command.add("--chip", o.chip, "Chip: a name of `autarky chip list`, or a sheet's path");
+  command.add("--chip", o.chip,
+              "Chip: a name of `autarky chip list`, or a sheet's path; several with commas for "
+              "--budget and --deadline");
   command.add("--chips", chips, "How many of them");
   command.add("--network", o.network, "Network between nodes; the chip's usual one");
   command.add("--seq", seq, "Tokens of a sequence; the model's longest");
@@ -44,6 +50,13 @@ bool parse(Command& command, PlanOptions& o) {
               fmt::format("Software: {}; autarky if not given", fmt::join(stack_ids(), ", ")));
   command.add("--chip-days-per-failure", o.chip_days_per_failure,
               "How long a chip runs between failures, on average; 2000");
+  command.add("--tokens", o.tokens, "Tokens to train on; 20 for each parameter");
+  command.add("--budget", o.budget,
+              "US dollars: the quickest run that they pay, of each chip, in place of --chips");
+  command.add("--deadline", o.deadline,
+              "Days: the fewest of each chip that train the model in them, in place of --chips");
+  command.add("--storage-gb-per-s", o.storage_gb_per_s,
+              "What checkpoints are written with, all chips together; 50");
   command.add("--recipe", o.recipe, "Write the best layout's recipe to this file");
   command.add("--validate", o.validate, "Predict these published runs (.csv) instead");
   command.add_flag("--validate-local", o.validate_local,
@@ -53,24 +66,20 @@ bool parse(Command& command, PlanOptions& o) {
   if (!command.parse()) return false;
   if (!o.validate.empty() || o.validate_local) return true;
   if (!(o.chip_days_per_failure >= 0.01 && o.chip_days_per_failure <= 1e6))
-    throw InputError("this is no rate of failures")
-        .at("--chip-days-per-failure")
-        .found(fmt::format("{}", o.chip_days_per_failure))
-        .wanted("0.01 to 1000000");
+    refuse_number("--chip-days-per-failure", o.chip_days_per_failure, "0.01 to 1000000");
   need(o.model, "--model");
   need(o.chip, "--chip");
   PlanRequest& r = o.request;
   r.model = preset_config(o.model);
-  const Calibration fitted = calibration();
-  o.log_error = fitted.error;
-  r.device = device(o.chip, o.network, o.profile, fitted);
   r.dtype = parse_dtype_option(o.dtype).value_or(DType::bf16);
-  r.chips = int(counted(chips, "--chips"));
-  if (chips > (1u << 20))
-    throw InputError("too many chips")
-        .at("--chips")
-        .found(std::to_string(chips))
-        .wanted("at most 1048576");
+  o.log_error = calibration().error;
+  if (!command.given("--tokens")) o.tokens = compute_optimal_tokens(r.model);
+  if (!(o.tokens >= 1 && o.tokens <= 1e18)) refuse_number("--tokens", o.tokens, "1 to 1e18");
+  if (!(o.storage_gb_per_s >= 0.001 && o.storage_gb_per_s <= 1e6))
+    refuse_number("--storage-gb-per-s", o.storage_gb_per_s, "0.001 to 1000000");
+  for (const auto& [option, value] : {std::pair("--budget", o.budget), {"--deadline", o.deadline}})
+    if (command.given(option) && !(value > 0 && value <= 1e15))
+      refuse_number(option, value, "above 0");
   r.seq = command.given("--seq") ? counted(seq, "--seq") : r.model.max_positions;
   if (r.seq > r.model.max_positions)
     throw InputError("sequences are longer than the model's positions")
@@ -78,7 +87,25 @@ bool parse(Command& command, PlanOptions& o) {
         .found(std::to_string(r.seq))
         .wanted(fmt::format("at most {}", r.model.max_positions));
   r.global_batch = counted(batch, "--global-batch");
-  r.memory_bytes = std::int64_t(double(r.device.chip.memory_bytes) * (1 - kReserved));
+  if (command.given("--budget") || command.given("--deadline")) {
+    if (command.given("--budget") && command.given("--deadline"))
+      throw InputError("a budget and a deadline are two questions")
+          .at("--budget and --deadline")
+          .wanted("one of them");
+    if (command.given("--chips"))
+      throw InputError("how many chips is what a budget or a deadline asks")
+          .at("--chips")
+          .found(std::to_string(chips))
+          .hint("Leave --chips out");
+    return true;
+  }
+  put_on(r, o.chip, o.network, o.profile, calibration());
+  r.chips = int(counted(chips, "--chips"));
+  if (chips > (1u << 20))
+    throw InputError("too many chips")
+        .at("--chips")
+        .found(std::to_string(chips))
+        .wanted("at most 1048576");
   return true;
 }
 

@@ -2,7 +2,7 @@
 #pragma once
 #include <string>
 
-#include "plan/search.h"
+#include "plan/fleets.h"
 
 namespace autarky::cli {
 
@@ -15,6 +15,9 @@ struct PlanOptions {
   std::string model, chip, network, profile = "autarky", dtype = "bf16";
   std::string recipe;  // a file for the best layout's
   double chip_days_per_failure = 2000;
+  double tokens = 0;                // of the whole run
+  double budget = 0, deadline = 0;  // US dollars, days; 0: not asked
+  double storage_gb_per_s = 50;
   double log_error = 0;  // of predictions: nine of ten fitted runs are within
   PlanRequest request;
 };
@@ -24,6 +27,8 @@ bool parse(Command& command, PlanOptions& options);
 
 // plan --validate-local; threads: of all ranks together
 void validate_local(const Command& command, int threads);
+// plan --budget, --deadline
+void find_fleets(const Command& command, const PlanOptions& options);
 // plan --validate
 void validate_published(const Command& command, const PlanOptions& options);
 

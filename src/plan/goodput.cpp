@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "base/rng.h"
+#include "models/parameters.h"
 
 namespace autarky {
 namespace {
@@ -18,17 +19,10 @@ class Run {
   Goodput run() {
     double failure = next_failure(0);
     while (now_ < end_) {
-      const double saved = now_ + interval_ + m_.checkpoint_s;  // the next checkpoint is whole
-      if (std::min(saved, end_) <= failure) {
-        const double trained = std::min(interval_, end_ - now_);
-        good_ += trained;
-        saving_ += std::min(saved, end_) - now_ - trained;
-        now_ = std::min(saved, end_);
-      } else {
-        repeated_ += failure - now_;  // since the last whole checkpoint
-        fail(failure);
-        failure = next_failure(now_);  // none while the job is down
-      }
+      train_until(std::min(failure, end_));
+      if (now_ >= end_) break;
+      fail(failure);
+      failure = next_failure(now_);  // none while the job is down
     }
     const double all = good_ + saving_ + repeated_ + down_;
     return {good_ / all, double(failures_) / (all / 86400), saving_ / all, repeated_ / all,
@@ -38,6 +32,26 @@ class Run {
  private:
   double next_failure(double after) {
     return after - std::log(1 - random_.uniform(drawn_++)) / m_.failures_per_s();
+  }
+
+  // From a whole checkpoint on: intervals, each with the checkpoint after it. What a failure finds
+  // begun is repeated, and the interval before it where its checkpoint is not yet whole.
+  void train_until(double at) {
+    const double each = interval_ + m_.checkpoint_s, whole = std::floor((at - now_) / each);
+    const double rest = at - now_ - whole * each;
+    saving_ += whole * m_.checkpoint_s;
+    good_ += whole * interval_;
+    now_ = at;
+    if (at >= end_) {
+      good_ += std::min(rest, interval_);
+      saving_ += std::max(0.0, rest - interval_);
+      return;
+    }
+    repeated_ += rest;
+    if (whole > 0 && rest < m_.write_s) {
+      good_ -= interval_;
+      repeated_ += interval_;
+    }
   }
 
   void fail(double at) {
@@ -64,11 +78,35 @@ class Run {
   std::vector<double> repairs_;  // when nodes come back
 };
 
+// To the host's memory over its bus, of each chip. A judgement: PCIe 4 x16, not all of it.
+constexpr double kHostBytesPerS = 20e9;
+
 }  // namespace
+
+CheckpointCost checkpoint_cost(const ModelConfig& model, std::int64_t chips,
+                               double storage_bytes_per_s) {
+  const double bytes = 12 * double(parameter_count(model));
+  return {bytes, bytes / double(chips) / kHostBytesPerS, bytes / storage_bytes_per_s};
+}
 
 Goodput simulate_goodput(const FailureModel& model, double interval_s, double days,
                          std::uint64_t seed) {
   return Run(model, interval_s, days, seed).run();
+}
+
+Reliability reliability(const ModelConfig& model, std::int64_t chips, double chip_days_per_failure,
+                        double storage_bytes_per_s) {
+  Reliability r;
+  r.checkpoint = checkpoint_cost(model, chips, storage_bytes_per_s);
+  r.model.chips = chips;
+  r.model.chip_days_per_failure = chip_days_per_failure;
+  r.model.checkpoint_s = r.checkpoint.stop_s;
+  r.model.write_s = r.checkpoint.write_s;
+  r.model.spare_nodes = (chips / r.model.chips_per_node + 49) / 50;  // two in a hundred
+  const double days = 300 / (r.model.failures_per_s() * 86400);      // of as many failures
+  r.interval_s = best_interval_s(r.model, days);
+  r.goodput = simulate_goodput(r.model, r.interval_s, days);
+  return r;
 }
 
 double young_interval_s(const FailureModel& m) {
@@ -83,9 +121,9 @@ double daly_interval_s(const FailureModel& m) {
 }
 
 double best_interval_s(const FailureModel& m, double days, std::uint64_t seed) {
-  double best = young_interval_s(m), most = 0;
+  double best = std::max(young_interval_s(m), m.write_s), most = 0;
   for (int step = -12; step <= 12; ++step) {
-    const double interval = young_interval_s(m) * std::exp2(step / 4.0);
+    const double interval = std::max(young_interval_s(m) * std::exp2(step / 4.0), m.write_s);
     if (const double share = simulate_goodput(m, interval, days, seed).share; share > most) {
       most = share;
       best = interval;

@@ -59,6 +59,7 @@ Prediction predict(const EngineOptions& o, const Schedule& schedule, const std::
   p.tokens_per_s = tokens / p.step_s;
   p.mfu = p.tokens_per_s * model_flops_per_token(o.model, o.seq) /
           (device.chip.peak(o.dtype) * o.mesh.ranks());
+  for (const auto& spent : time.spent) p.hfu += spent[Part::flops] / (double(stages) * p.step_s);
   return p;
 }
 

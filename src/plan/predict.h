@@ -14,6 +14,7 @@ struct Prediction {
   double step_s = 0;
   double tokens_per_s = 0;
   double mfu = 0;  // model FLOPs over the devices' declared peaks
+  double hfu = 0;  // all FLOPs of products, those made again too, over the same
   Seconds spent;   // of the stage that is done last; adds up to step_s
 };
 

@@ -302,7 +302,16 @@ class Search {
   SearchResult result_;
 };
 
+// A chip's memory that no layout may take: the driver, libraries, the network's buffers.
+constexpr double kReserved = 0.06;
+
 }  // namespace
+
+void put_on(PlanRequest& request, const std::string& chip, const std::string& network,
+            const std::string& profile, const Calibration& fitted) {
+  request.device = device(chip, network, profile, fitted);
+  request.memory_bytes = std::int64_t(double(request.device.chip.memory_bytes) * (1 - kReserved));
+}
 
 SearchResult search_layouts(const PlanRequest& request, const SearchProgress& progress,
                             bool prune) {

@@ -7,6 +7,7 @@
 
 #include "plan/predict.h"
 #include "plan/stage_memory.h"
+#include "sim/calibration.h"
 
 namespace autarky {
 
@@ -35,6 +36,10 @@ struct SearchResult {
   std::int64_t layouts = 0;         // looked at
   std::int64_t too_large = 0, bounded = 0, simulated = 0;
 };
+
+// Sets the device, and of its memory what a layout may take. InputError as `device`.
+void put_on(PlanRequest& request, const std::string& chip, const std::string& network,
+            const std::string& profile, const Calibration& fitted);
 
 // What is left to do, in layouts.
 using SearchProgress = std::function<void(std::int64_t done, std::int64_t all)>;

@@ -98,7 +98,12 @@ std::int64_t total(const BytesByKind& bytes) {
   return sum;
 }
 
-BytesByKind planned_memory(const EngineOptions& options, int inner) {
+BytesByKind planned_memory(const EngineOptions& whole, int inner) {
+  // Once the pipeline is full, another micro-batch adds its data and nothing else.
+  EngineOptions options = whole;
+  if (whole.schedule != PipelineSchedule::gpipe)
+    options.microbatches =
+        std::min(whole.microbatches, 4 * whole.mesh.size(Axis::pp) * whole.lanes);
   const ModelGraphs graphs = training_graphs(options);
   const StepOptions step = step_options(options);
   BytesByKind most;
@@ -106,6 +111,9 @@ BytesByKind planned_memory(const EngineOptions& options, int inner) {
     BytesByKind bytes;
     for (const auto& [kind, n] : compile_step(graphs, step, stage).bytes_by_kind())
       if (n > 0) bytes[kind] = n;
+    if (const auto data = bytes.find(kBufferKindNames[std::size_t(BufferKind::data)]);
+        data != bytes.end())
+      data->second = data->second / options.microbatches * whole.microbatches;
     if (total(bytes) > total(most)) most = std::move(bytes);
   }
   return most;

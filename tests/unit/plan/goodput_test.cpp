@@ -4,6 +4,8 @@
 
 #include <cmath>
 
+#include "models/presets.h"
+
 namespace autarky {
 namespace {
 
@@ -52,6 +54,27 @@ TEST(Goodput, BestIntervalIsNearYoungsAndDalys) {
   EXPECT_NEAR(young, std::sqrt(2 * m.checkpoint_s * 2000 * 86400 / 8192), 1e-6);
   EXPECT_NEAR(daly_interval_s(m) / young, 1, 0.1);
   EXPECT_LT(std::abs(std::log2(best / young)), 1);
+}
+
+// A failure while a checkpoint is being written costs the interval before it as well.
+TEST(Goodput, ACheckpointCountsWhenItIsWhole) {
+  FailureModel m;
+  m.chips = 1024;
+  m.spare_nodes = 100;
+  const double at_once = simulate_goodput(m, 3600, 200).repeated_share;
+  m.write_s = 1800;
+  const Goodput slow = simulate_goodput(m, 3600, 200);
+  // Half of the failures come while one is written, and lose twice what an average one does.
+  EXPECT_NEAR(slow.repeated_share / at_once, 2, 0.2);
+  EXPECT_NEAR(slow.share + slow.checkpoint_share + slow.repeated_share + slow.down_share, 1, 1e-9);
+  EXPECT_GE(best_interval_s(m, 30), m.write_s);
+}
+
+TEST(Goodput, ACheckpointIsWeightsAndMoments) {
+  const CheckpointCost c = checkpoint_cost(preset_config("gpt2-124m"), 8, 1e9);
+  EXPECT_NEAR(c.bytes, 12 * 124.44e6, 1e7);
+  EXPECT_NEAR(c.write_s, c.bytes / 1e9, 1e-9);
+  EXPECT_NEAR(c.stop_s, c.bytes / 8 / 20e9, 1e-9);
 }
 
 TEST(Goodput, WithoutSparesTheJobWaitsForRepairs) {

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "models/flops.h"
 #include "models/presets.h"
 #include "plan/stage_memory.h"
 #include "sim/simulate.h"
@@ -93,8 +94,34 @@ TEST_P(Outlines, NeedTheMemoryThatThePlanOfTheProgramsHas) {
   EXPECT_NEAR(double(total(planned_memory(o, largest.inner))), double(planned), 1024);  // alignment
 }
 
+// Micro-batches that a full pipeline takes one after the other are not compiled.
+TEST(PlannedMemory, OfManyMicroBatchesIsExact) {
+  for (auto schedule : {k1f1b, PipelineSchedule::interleaved, PipelineSchedule::zero_bubble}) {
+    const int chunks = schedule == PipelineSchedule::interleaved ? 2 : 1;
+    const EngineOptions o =
+        options_of({"", 1, 1, 2, 0, false, schedule, chunks, 64, Recompute::none});
+    std::int64_t planned = 0;
+    for (const auto& p : compile_stages(training_graphs(o), step_options(o)))
+      planned = std::max(planned, p.arena_bytes());
+    EXPECT_NEAR(double(total(planned_memory(o, 0))), double(planned), 8192) << int(schedule);
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Layouts, Outlines, testing::ValuesIn(kLayouts),
                          [](const auto& test) { return std::string(test.param.name); });
+
+TEST(Predict, HfuCountsWhatIsMadeAgain) {
+  EngineOptions o = options_of({"", 1, 1, 4, 0, false, k1f1b, 1, 8, Recompute::none});
+  const Prediction once = predict(o, stand_in(o), test_device());
+  EXPECT_NEAR(once.hfu / once.mfu, 1, 0.02);
+  // Every layer's forward pass but its last product, which nothing needs again.
+  o.recompute = Recompute::full;
+  const Prediction twice = predict(o, stand_in(o), test_device());
+  const auto flops = forward_flops_per_token(o.model, o.seq);
+  const double layers = flops.layer * double(o.model.layers),
+               once_more = layers - 2.0 * double(o.model.hidden * o.model.ffn * o.model.layers);
+  EXPECT_NEAR(twice.hfu / twice.mfu, 1 + once_more / (3 * (layers + flops.head)), 0.02);
+}
 
 // Collectives over lists: a view and a copy of each rank's part of each of the seven matrices of a
 // layer, gathered twice and scattered once for each of two micro-batches.
