@@ -12,6 +12,7 @@
 #include "cli/command.h"
 #include "cli/output.h"
 #include "cli/plan_options.h"
+#include "cli/plan_report.h"
 #include "cli/plan_text.h"
 #include "cli/verbs.h"
 #include "models/parameters.h"
@@ -93,13 +94,15 @@ Json to_json(const Reliability& r) {
 }
 
 void show(const Reliability& r) {
+  const auto& c = r.checkpoint;
   print(fmt::format(
       "\nFailures: one in {:.0f} chip-days are {:.2f} a day; {:.1f}% of the time goes into "
-      "training,\nwith a checkpoint every {} (by Young {}, by Daly {}).\n",
+      "training,\nwith a checkpoint every {} (by Young {}, by Daly {}). A checkpoint is {}: steps "
+      "stop for {},\nand it is written in {} beside them.\n",
       r.model.chip_days_per_failure, r.goodput.failures_per_day, 100 * r.goodput.share,
       human_seconds(r.interval_s), human_seconds(young_interval_s(r.model)),
-      human_seconds(daly_interval_s(r.model)), human_bytes(r.checkpoint.bytes),
-      human_seconds(r.checkpoint.stop_s), human_seconds(r.checkpoint.write_s)));
+      human_seconds(daly_interval_s(r.model)), human_bytes(c.bytes), human_seconds(c.stop_s),
+      human_seconds(c.write_s)));
 }
 
 void show(const std::vector<Sensitivity>& all) {
@@ -139,6 +142,8 @@ void search(const Command& command, const PlanOptions& o) {
                                            o.chip_days_per_failure, o.storage_gb_per_s * 1e9);
   const RunCost cost = run_cost(chip_sheet(o.chip), result.best.front().prediction, o.request.chips,
                                 o.tokens, failures.goodput.share);
+  if (!o.report.empty()) write_plan_report(o, result, cost_text(cost));
+  if (!o.trace.empty()) write_plan_trace(o, result.best.front());
   if (!command.json()) {
     show(result, o);
     show(changes);

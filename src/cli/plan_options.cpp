@@ -58,6 +58,9 @@ bool parse(Command& command, PlanOptions& o) {
   command.add("--storage-gb-per-s", o.storage_gb_per_s,
               "What checkpoints are written with, all chips together; 50");
   command.add("--recipe", o.recipe, "Write the best layout's recipe to this file");
+  command.add("--report", o.report,
+              "Write a page with charts of the best layouts to this .html file");
+  command.add("--trace", o.trace, "Write the best layout's step for Perfetto to this .json file");
   command.add("--validate", o.validate, "Predict these published runs (.csv) instead");
   command.add_flag("--validate-local", o.validate_local,
                    "Measure some steps on this machine beside their predictions instead: minutes");

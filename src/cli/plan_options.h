@@ -13,7 +13,7 @@ struct PlanOptions {
   std::string validate;   // a table of published runs
   std::string fit, page;  // files for what is fitted to it, and for a page about it
   std::string model, chip, network, profile = "autarky", dtype = "bf16";
-  std::string recipe;  // a file for the best layout's
+  std::string recipe, report, trace;  // files for the best layout's
   double chip_days_per_failure = 2000;
   double tokens = 0;                // of the whole run
   double budget = 0, deadline = 0;  // US dollars, days; 0: not asked

@@ -4,6 +4,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "base/words.h"
+
 namespace autarky::cli {
 namespace {
 
@@ -32,7 +34,9 @@ Json or_null(const std::optional<T>& value) {
 }  // namespace
 
 std::string cost_text(const RunCost& c) {
-  return fmt::format("{:.3g} days, {}, {}", c.days, energy_text(c), money_text(c));
+  const std::string time =
+      c.days < 1 ? human_seconds(c.days * 86400) : fmt::format("{:.3g} days", c.days);
+  return fmt::format("{}, {}, {}", time, energy_text(c), money_text(c));
 }
 
 Json cost_json(const RunCost& c) {

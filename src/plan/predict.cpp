@@ -14,6 +14,19 @@ std::vector<StageCosts> costs_of(std::span<const Program> kinds, const Device& d
   return costs;
 }
 
+Outline outline_of(const Device& device, const Schedule& schedule, const std::vector<int>& parts,
+                   std::span<const StageCosts> kinds) {
+  Outline outline{&device.stack, &schedule, {}, parts};
+  const std::size_t stages = schedule.stages.size();
+  for (std::size_t s = 0; s < stages; ++s)
+    outline.stages.push_back(&kinds[kind_of_stage(s, stages, kinds.size())]);
+  return outline;
+}
+
+Schedule schedule_of(const EngineOptions& o) {
+  return make_schedule(o.schedule, o.mesh.size(Axis::pp), o.chunks, o.microbatches);
+}
+
 }  // namespace
 
 std::size_t kind_of_stage(std::size_t stage, std::size_t stages, std::size_t kinds) {
@@ -45,10 +58,7 @@ std::vector<int> layers_of_parts(const EngineOptions& options) {
 Prediction predict(const EngineOptions& o, const Schedule& schedule, const std::vector<int>& parts,
                    std::span<const StageCosts> kinds, const Device& device) {
   const auto stages = std::size_t(o.mesh.size(Axis::pp));
-  Outline outline{&device.stack, &schedule, {}, parts};
-  for (std::size_t s = 0; s < stages; ++s)
-    outline.stages.push_back(&kinds[kind_of_stage(s, stages, kinds.size())]);
-  const OutlineTime time = simulate(outline);
+  const OutlineTime time = simulate(outline_of(device, schedule, parts, kinds));
   Prediction p;
   p.spent = time.spent[std::size_t(time.slowest)];
   // The slowest of n normal deviates is about sqrt(2 ln n) standard deviations late.
@@ -66,9 +76,20 @@ Prediction predict(const EngineOptions& o, const Schedule& schedule, const std::
 Prediction predict(const EngineOptions& o, std::span<const Program> stand_in,
                    const Device& device) {
   const auto costs = costs_of(stand_in, device, o.recompute == Recompute::selective);
-  const Schedule schedule =
-      make_schedule(o.schedule, o.mesh.size(Axis::pp), o.chunks, o.microbatches);
-  return predict(o, schedule, layers_of_parts(o), costs, device);
+  return predict(o, schedule_of(o), layers_of_parts(o), costs, device);
+}
+
+FollowedStep follow(const EngineOptions& o, const Device& device) {
+  const auto costs = costs_of(stand_in(o), device, o.recompute == Recompute::selective);
+  const Schedule schedule = schedule_of(o);
+  Outline outline = outline_of(device, schedule, layers_of_parts(o), costs);
+  outline.with_timeline = true;
+  FollowedStep step{simulate(outline), {}};
+  const StageCosts& inner = costs[costs.size() / 2];
+  for (const char* block : {"layer.F", "layer.B", "layer.W"})
+    if (const BlockCost* cost = inner.find(block))
+      step.layer.insert(step.layer.end(), cost->ops.begin(), cost->ops.end());
+  return step;
 }
 
 }  // namespace autarky

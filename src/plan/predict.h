@@ -36,4 +36,11 @@ Prediction predict(const EngineOptions& options, const Schedule& schedule,
 Prediction predict(const EngineOptions& options, std::span<const Program> stand_in,
                    const Device& device);
 
+// The step slot by slot, and the operations of an inner stage's layer forward and backward.
+struct FollowedStep {
+  OutlineTime time;
+  std::vector<NodeTime> layer;
+};
+FollowedStep follow(const EngineOptions& options, const Device& device);
+
 }  // namespace autarky

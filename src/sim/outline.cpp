@@ -25,6 +25,7 @@ class StageItems {
     bool gradient = false;  // of a message: goes back
     bool gathered = false;  // of a call: its parameters come by a gather
     const BlockCost* cost = nullptr;
+    const Slot* slot = nullptr;  // of a call
   };
 
   StageItems(const Outline& o, int stage)
@@ -32,9 +33,14 @@ class StageItems {
         costs_(*o.stages[std::size_t(stage)]),
         stage_(stage),
         parts_{blocks("embed"), blocks("layer"), blocks("head")} {
-    for (const auto& step : with_messages(*o.schedule, stage))
+    const Slot* slot = o.schedule->stages[std::size_t(stage)].data();
+    for (const auto& step : with_messages(*o.schedule, stage)) {
+      const std::size_t from = items_.size();
       if (const auto* message = std::get_if<Message>(&step)) add_message(*message);
       else add_slot(std::get<Slot>(step));
+      for (std::size_t i = from; i < items_.size(); ++i) items_[i].slot = slot;
+      if (std::holds_alternative<Slot>(step)) ++slot;
+    }
   }
   std::vector<Item> take() { return std::move(items_); }
 
@@ -124,7 +130,13 @@ using Channels = std::vector<std::array<Channel, 2>>;
 class OutlineWalk {
  public:
   OutlineWalk(const Outline& o, int stage)
-      : stack_(*o.stack), clock_(stack_), items_(StageItems(o, stage).take()), stage_(stage) {}
+      : stack_(*o.stack),
+        clock_(stack_),
+        items_(StageItems(o, stage).take()),
+        stage_(stage),
+        with_timeline_(o.with_timeline) {}
+
+  Timeline take_timeline() { return std::move(timeline_); }
 
   bool done() const { return next_ == items_.size(); }
   const StageClock& clock() const { return clock_; }
@@ -167,7 +179,9 @@ class OutlineWalk {
   void run(const Item& item, Channels& channels) {
     if (item.kind == Item::call) {
       if (item.gathered) clock_.wait_for_data(wanted_[gathered_++]);
+      const double start = clock_.now();
       clock_.compute(*item.cost);
+      if (with_timeline_) record(*item.slot, start);
     } else if (item.kind == Item::send) {
       const int to =
           (stage_ + (item.gradient ? -1 : 1) + int(channels.size())) % int(channels.size());
@@ -181,6 +195,22 @@ class OutlineWalk {
     }
   }
 
+  // Calls of one slot are one event, "F3" or, of the second chunk, "F3.1".
+  void record(const Slot& slot, double start) {
+    if (&slot == recorded_) {
+      timeline_.back().seconds = clock_.now() - timeline_.back().start_s;
+      return;
+    }
+    recorded_ = &slot;
+    constexpr std::string_view kNames[] = {"forward", "backward", "weights"};
+    constexpr char kLetters[] = {'F', 'B', 'W'};
+    const auto kind = std::size_t(slot.kind);
+    std::string name = kLetters[kind] + std::to_string(slot.microbatch);
+    if (slot.chunk > 0) name += "." + std::to_string(slot.chunk);
+    timeline_.push_back(
+        {"compute", std::move(name), std::string(kNames[kind]), start, clock_.now() - start});
+  }
+
   const Stack& stack_;
   StageClock clock_;
   std::vector<Item> items_;
@@ -189,6 +219,9 @@ class OutlineWalk {
   double late_s_ = 0;  // transfers that wait for the end of all backward passes
   int stage_;
   std::size_t next_ = 0;
+  bool with_timeline_;
+  Timeline timeline_;
+  const Slot* recorded_ = nullptr;
 };
 
 bool is_done_again(const Node& node, const Graph& graph, const Stack& stack) {
@@ -262,6 +295,7 @@ OutlineTime simulate(const Outline& o) {
       result.slowest = int(result.spent.size());
     }
     result.spent.push_back(walk.clock().spent());
+    if (o.with_timeline) result.timelines.push_back(walk.take_timeline());
   }
   return result;
 }

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "passes/schedule.h"
+#include "passes/timeline.h"
 #include "sim/stage_clock.h"
 
 namespace autarky {
@@ -35,12 +36,14 @@ struct Outline {
   const Schedule* schedule = nullptr;
   std::vector<const StageCosts*> stages;
   std::vector<int> part_layers;  // by part: Schedule::part_of
+  bool with_timeline = false;
 };
 
 struct OutlineTime {
   double step_s = 0;
-  int slowest = 0;             // the stage that is done last
-  std::vector<Seconds> spent;  // by stage
+  int slowest = 0;                  // the stage that is done last
+  std::vector<Seconds> spent;       // by stage
+  std::vector<Timeline> timelines;  // by stage, if asked for: an event per slot
 };
 OutlineTime simulate(const Outline& outline);
 

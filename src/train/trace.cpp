@@ -32,10 +32,10 @@ void add(Json& events, int process, const std::string& name, const Timeline& tim
 
 }  // namespace
 
-void write_trace(const fs::path& path, const Timeline& measured, const Timeline& predicted) {
+void write_trace(const fs::path& path, std::span<const NamedTimeline> timelines) {
   Json events = Json::array();
-  add(events, 1, "measured", measured);
-  add(events, 2, "predicted", predicted);
+  int process = 0;
+  for (const auto& [name, timeline] : timelines) add(events, ++process, name, timeline);
   write_file_atomic(path, Json{{"displayTimeUnit", "ms"}, {"traceEvents", events}}.dump() + "\n");
 }
 

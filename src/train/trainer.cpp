@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cmath>
 #include <limits>
@@ -272,7 +273,10 @@ void Trainer::write_reports(Run& run) {
     const double steps = double(run.seconds.size());
     measured_step_ = parts(mean_of(run.engine->session().profile(), steps),
                            std::accumulate(run.seconds.begin(), run.seconds.end(), 0.0) / steps);
-    if (recipe_.logging.trace) write_trace(folder / "trace.json", run.timeline, predicted.timeline);
+    if (recipe_.logging.trace)
+      write_trace(folder / "trace.json",
+                  std::array{NamedTimeline{"measured", run.timeline},
+                             NamedTimeline{"predicted", predicted.timeline}});
   }
   write_report(folder, report());
 }

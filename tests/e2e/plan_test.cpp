@@ -38,6 +38,37 @@ TEST(Plan, GivesLayoutsWithTheirRecipes) {
   EXPECT_EQ(dry.code, 0) << dry.err;
 }
 
+TEST(Plan, WritesAReportAndATrace) {
+  const ScratchFolder folder;
+  const auto outcome = run(folder, kSmall + "--report plan.html --trace plan.json --json");
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  const auto json = last_json(outcome);
+  const std::string page = read_file(folder / "plan.html");
+  for (const char* wanted :
+       {"</html>", "llama-17m", "Roofline", "layer.F contract", "the chip&#39;s"})
+    EXPECT_NE(page.find(wanted), std::string::npos) << wanted;
+  EXPECT_EQ(page.find("http"), std::string::npos);  // nothing from outside
+  const auto trace = nlohmann::json::parse(read_file(folder / "plan.json"));
+  double end_us = 0;
+  for (const auto& e : trace["traceEvents"])
+    if (e["ph"] == "X") end_us = std::max(end_us, e["ts"].get<double>() + e["dur"].get<double>());
+  EXPECT_GT(end_us, 0);
+  EXPECT_LE(end_us, json["plans"][0]["step_s"].get<double>() * 1e6);
+  EXPECT_GT(json["plans"][0]["hfu"].get<double>(), 0);
+  EXPECT_GT(json["run"]["train_energy_kwh"].get<double>(), 0);
+}
+
+TEST(Plan, SaysHowManyChipsADeadlineOrABudgetWants) {
+  const ScratchFolder folder;
+  const std::string question =
+      "plan --model llama-17m --seq 256 --global-batch 2 --tokens 1e8 --json --chip "
+      "a100-80-sxm,ascend-910b ";
+  const auto deadline = last_json(run(folder, question + "--deadline 1"));
+  ASSERT_EQ(deadline["fleets"].size(), 2u);
+  for (const auto& fleet : deadline["fleets"]) EXPECT_LE(fleet["train_days"].get<double>(), 1);
+  EXPECT_EQ(run(folder, question + "--budget 0.0001").code, 2);
+}
+
 TEST(Plan, SaysWhatIsWrong) {
   const ScratchFolder folder;
   const auto refused = [&](const std::string& arguments, const std::string& words) {
@@ -54,6 +85,11 @@ TEST(Plan, SaysWhatIsWrong) {
   refused("plan --model llama3-70b --chip a100-80-sxm --chips 2 --global-batch 8",
           "no layout fits");
   refused("plan --validate missing.csv", "missing.csv");
+  refused(kSmall + "--budget 5", "--chips");
+  refused("plan --model llama-17m --chip a100-80-sxm --global-batch 8 --budget 5 --deadline 5",
+          "two questions");
+  refused("plan --model llama-17m --chip a100-80-sxm --global-batch 8 --deadline 0", "above 0");
+  refused(kSmall + "--tokens -1", "--tokens");
 }
 
 }  // namespace
