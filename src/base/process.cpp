@@ -92,6 +92,14 @@ std::int64_t memory_limit_bytes() {
   return std::min(memory, least_limit("memory", "memory.max", "memory.limit_in_bytes", limit_in));
 }
 
+std::int64_t free_memory_bytes() {
+  std::ifstream machine("/proc/meminfo");
+  std::int64_t available = std::numeric_limits<std::int64_t>::max();
+  for (std::string line; std::getline(machine, line);)
+    if (line.starts_with("MemAvailable:")) available = status_kb(line, "MemAvailable:") * 1024;
+  return std::clamp<std::int64_t>(memory_limit_bytes() - resident_bytes(), 0, available);
+}
+
 int usable_cores() {
   cpu_set_t allowed;
   int cores = int(std::max(1u, std::thread::hardware_concurrency()));

@@ -11,6 +11,8 @@ std::int64_t resident_bytes();
 // What this process may use: the smaller of the machine's memory and the cgroup's limit (v1 and
 // v2).
 std::int64_t memory_limit_bytes();
+// What of it is free: neither this process nor the machine's others have it.
+std::int64_t free_memory_bytes();
 // Processors that this process may use at once: those it may run on, at most the cgroup's share of
 // their time (v1 and v2), at least 1.
 int usable_cores();

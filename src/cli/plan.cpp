@@ -140,29 +140,33 @@ void search(const Command& command, const PlanOptions& o) {
   const auto changes = sensitivities(result.best.front(), o.request.device);
   const Reliability failures = reliability(o.request.model, o.request.chips,
                                            o.chip_days_per_failure, o.storage_gb_per_s * 1e9);
-  const RunCost cost = run_cost(chip_sheet(o.chip), result.best.front().prediction, o.request.chips,
-                                o.tokens, failures.goodput.share);
+  const RunCost cost =
+      run_cost(o.chip == "local" ? ChipSheet{} : chip_sheet(o.chip), result.best.front().prediction,
+               o.request.chips, o.tokens, failures.goodput.share);
   if (!o.report.empty()) write_plan_report(o, result, cost_text(cost));
   if (!o.trace.empty()) write_plan_trace(o, result.best.front());
   if (!command.json()) {
     show(result, o);
     show(changes);
     show(failures);
-    return print(
-        fmt::format("{} tokens with the first: {}\n", human_count(cost.tokens), cost_text(cost)));
+    print(fmt::format("{} tokens with the first: {}\n", human_count(cost.tokens), cost_text(cost)));
+    if (o.measure) print(measured_text(result.best.front(), o));
+    return;
   }
   Json sensitivity = Json::object();
   for (const auto& c : changes) sensitivity[c.of] = c.change;
   Json plans = Json::array();
   for (const auto& p : result.best) plans.push_back(plan_json(p, o));
-  print_json({{"plans", plans},
-              {"layouts", result.layouts},
-              {"too_large", result.too_large},
-              {"bounded", result.bounded},
-              {"simulated", result.simulated},
-              {"sensitivity", sensitivity},
-              {"goodput", to_json(failures)},
-              {"run", cost_json(cost)}});
+  Json object = {{"plans", plans},
+                 {"layouts", result.layouts},
+                 {"too_large", result.too_large},
+                 {"bounded", result.bounded},
+                 {"simulated", result.simulated},
+                 {"sensitivity", sensitivity},
+                 {"goodput", to_json(failures)},
+                 {"run", cost_json(cost)}};
+  if (o.measure) object["measured"] = measured_json(result.best.front(), o);
+  print_json(object);
 }
 
 }  // namespace

@@ -38,9 +38,10 @@ void need(const std::string& value, const char* option) {
 bool parse(Command& command, PlanOptions& o) {
   std::uint32_t chips = 0, seq = 0, batch = 0;
   command.add("--model", o.model, "Preset: " + fmt::format("{}", fmt::join(preset_names(), ", ")));
-  command.add("--chip", o.chip,
-              "Chip: a name of `autarky chip list`, or a sheet's path; several with commas for "
-              "--budget and --deadline");
+  command.add(
+      "--chip", o.chip,
+      "Chip: a name of `autarky chip list`, a sheet's path, or local: this machine; several "
+      "with commas for --budget and --deadline");
   command.add("--chips", chips, "How many of them");
   command.add("--network", o.network, "Network between nodes; the chip's usual one");
   command.add("--seq", seq, "Tokens of a sequence; the model's longest");
@@ -61,6 +62,9 @@ bool parse(Command& command, PlanOptions& o) {
   command.add("--report", o.report,
               "Write a page with charts of the best layouts to this .html file");
   command.add("--trace", o.trace, "Write the best layout's step for Perfetto to this .json file");
+  command.add_flag(
+      "--measure", o.measure,
+      "Run one rank of each kind of the best layout here, and simulate with its times");
   command.add("--validate", o.validate, "Predict these published runs (.csv) instead");
   command.add_flag("--validate-local", o.validate_local,
                    "Measure some steps on this machine beside their predictions instead: minutes");
@@ -102,8 +106,10 @@ bool parse(Command& command, PlanOptions& o) {
           .hint("Leave --chips out");
     return true;
   }
-  put_on(r, o.chip, o.network, o.profile, calibration());
   r.chips = int(counted(chips, "--chips"));
+  if (o.measure) check_measurable(o);
+  put_on(r, o.chip == "local" ? local_device(o, r.chips, calibration())
+                              : device(o.chip, o.network, o.profile, calibration()));
   if (chips > (1u << 20))
     throw InputError("too many chips")
         .at("--chips")

@@ -17,7 +17,7 @@ class Kind {
  public:
   Kind(const FleetRequest& r, const std::string& chip, const Calibration& fitted)
       : r_(r), plan_(r.plan), sheet_(chip_sheet(chip)) {
-    put_on(plan_, chip, r.network, r.profile, fitted);
+    put_on(plan_, device(chip, r.network, r.profile, fitted));
     plan_.keep = 1;
   }
 

@@ -8,9 +8,11 @@
 namespace autarky {
 namespace {
 
-std::vector<StageCosts> costs_of(std::span<const Program> kinds, const Device& device, bool again) {
+std::vector<StageCosts> costs_of(std::span<const Program> kinds, const Device& device, bool again,
+                                 std::span<const MeasuredBlocks> measured = {}) {
   std::vector<StageCosts> costs;
-  for (const auto& program : kinds) costs.emplace_back(program, device, again);
+  for (std::size_t k = 0; k < kinds.size(); ++k)
+    costs.emplace_back(kinds[k], device, again, measured.empty() ? MeasuredBlocks{} : measured[k]);
   return costs;
 }
 
@@ -73,9 +75,9 @@ Prediction predict(const EngineOptions& o, const Schedule& schedule, const std::
   return p;
 }
 
-Prediction predict(const EngineOptions& o, std::span<const Program> stand_in,
-                   const Device& device) {
-  const auto costs = costs_of(stand_in, device, o.recompute == Recompute::selective);
+Prediction predict(const EngineOptions& o, std::span<const Program> stand_in, const Device& device,
+                   std::span<const MeasuredBlocks> measured) {
+  const auto costs = costs_of(stand_in, device, o.recompute == Recompute::selective, measured);
   return predict(o, schedule_of(o), layers_of_parts(o), costs, device);
 }
 

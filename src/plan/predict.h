@@ -33,8 +33,9 @@ std::vector<int> layers_of_parts(const EngineOptions& options);
 Prediction predict(const EngineOptions& options, const Schedule& schedule,
                    const std::vector<int>& part_layers, std::span<const StageCosts> kinds,
                    const Device& device);
+// `measured`: of each stage of the stand-in; empty: all is modelled.
 Prediction predict(const EngineOptions& options, std::span<const Program> stand_in,
-                   const Device& device);
+                   const Device& device, std::span<const MeasuredBlocks> measured = {});
 
 // The step slot by slot, and the operations of an inner stage's layer forward and backward.
 struct FollowedStep {

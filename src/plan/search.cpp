@@ -307,9 +307,8 @@ constexpr double kReserved = 0.06;
 
 }  // namespace
 
-void put_on(PlanRequest& request, const std::string& chip, const std::string& network,
-            const std::string& profile, const Calibration& fitted) {
-  request.device = device(chip, network, profile, fitted);
+void put_on(PlanRequest& request, Device device) {
+  request.device = std::move(device);
   request.memory_bytes = std::int64_t(double(request.device.chip.memory_bytes) * (1 - kReserved));
 }
 

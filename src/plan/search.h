@@ -37,9 +37,8 @@ struct SearchResult {
   std::int64_t too_large = 0, bounded = 0, simulated = 0;
 };
 
-// Sets the device, and of its memory what a layout may take. InputError as `device`.
-void put_on(PlanRequest& request, const std::string& chip, const std::string& network,
-            const std::string& profile, const Calibration& fitted);
+// Sets the device, and of its memory what a layout may take.
+void put_on(PlanRequest& request, Device device);
 
 // What is left to do, in layouts.
 using SearchProgress = std::function<void(std::int64_t done, std::int64_t all)>;

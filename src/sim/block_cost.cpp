@@ -15,8 +15,11 @@ bool is_data(Queue q) { return q.axis == Axis::dp || q.axis == Axis::fsdp; }
 
 class BlockClock {
  public:
-  BlockClock(const Graph& graph, const Mesh& mesh, const Device& device)
-      : graph_(graph), mesh_(mesh), d_(device), ready_(graph.values.size()) {}
+  BlockClock(const Graph& graph, const Mesh& mesh, const Device& device,
+             std::span<const double> measured)
+      : graph_(graph), mesh_(mesh), d_(device), measured_(measured), ready_(graph.values.size()) {
+    AUTARKY_CHECK(measured.empty() || measured.size() == graph.nodes.size(), graph.name);
+  }
 
   BlockCost run() {
     // This program runs nodes as they stand; other stacks what can run.
@@ -76,6 +79,8 @@ class BlockClock {
     });
   }
 
+  bool is_measured(std::size_t n) const { return !measured_.empty() && measured_[n] >= 0; }
+
   struct Ready {
     double at = 0;
     bool data = false;  // comes over data-parallel ranks
@@ -90,7 +95,8 @@ class BlockClock {
   void compute(std::size_t n, Types in, Types out) {
     const Node& node = graph_.nodes[n];
     wait(operands(node));
-    const Seconds s = node_seconds(node, in, out, d_);
+    Seconds s = node_seconds(node, in, out, d_);
+    if (is_measured(n)) s = s.lasting(measured_[n]);
     cost_.seconds += s;
     place(n, {}, now_, s.total());
     now_ += s.total();
@@ -107,7 +113,8 @@ class BlockClock {
 
   // A copy on the device.
   void slice(std::size_t n, Types in, Types out) {
-    const double s = double(in[0].bytes() + out[0].bytes()) / d_.chip.bytes_per_s / d_.chip.memory;
+    double s = double(in[0].bytes() + out[0].bytes()) / d_.chip.bytes_per_s / d_.chip.memory;
+    if (is_measured(n)) s = measured_[n];
     cost_.seconds[Part::memory] += s;
     place(n, {}, now_, s);
     now_ += s;
@@ -199,6 +206,7 @@ class BlockClock {
   const Graph& graph_;
   const Mesh& mesh_;
   const Device& d_;
+  std::span<const double> measured_;
   std::vector<Ready> ready_;  // by value
   std::map<Axis, double> clock_;
   double now_ = 0;
@@ -209,8 +217,16 @@ class BlockClock {
 
 }  // namespace
 
-BlockCost block_cost(const Graph& graph, const Mesh& mesh, const Device& device) {
-  return BlockClock(graph, mesh, device).run();
+double BlockCost::compute_s() const {
+  double sum = 0;
+  for (const auto& span : spans)
+    if (!span.queue.axis) sum += span.seconds;
+  return sum;
+}
+
+BlockCost block_cost(const Graph& graph, const Mesh& mesh, const Device& device,
+                     std::span<const double> measured) {
+  return BlockClock(graph, mesh, device, measured).run();
 }
 
 }  // namespace autarky

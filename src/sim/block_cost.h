@@ -1,5 +1,8 @@
 // What one execution of a block takes on one rank.
 #pragma once
+#include <map>
+#include <span>
+#include <string>
 #include <vector>
 
 #include "passes/program.h"
@@ -20,9 +23,17 @@ struct BlockCost {
   double message_s = 0;  // a send's way to the next stage
   std::vector<NodeSpan> spans;
   std::vector<NodeTime> ops;
+
+  double compute_s() const;  // of the nodes that compute: without movements and waiting for them
 };
 
-// A block that computes, reduces, gathers or sends.
-BlockCost block_cost(const Graph& graph, const Mesh& mesh, const Device& device);
+// What the nodes of blocks took on a real device: by the block's name, then by node. Below 0: not
+// measured.
+using MeasuredBlocks = std::map<std::string, std::vector<double>>;
+
+// A block that computes, reduces, gathers or sends. `measured`: of its nodes that compute, in place
+// of what the model of the device says; empty: of none.
+BlockCost block_cost(const Graph& graph, const Mesh& mesh, const Device& device,
+                     std::span<const double> measured = {});
 
 }  // namespace autarky

@@ -163,6 +163,16 @@ Seconds Seconds::operator*(double factor) const {
   return s;
 }
 
+Seconds Seconds::lasting(double seconds) const {
+  const double flops = std::min((*this)[Part::flops], seconds);
+  const double losses = total() - (*this)[Part::flops];
+  Seconds s;
+  if (losses > 0) s = *this * ((seconds - flops) / losses);
+  else s[flops > 0 ? Part::products : Part::memory] = seconds - flops;
+  s[Part::flops] = flops;
+  return s;
+}
+
 double product_share(const ChipModel& chip, double m, double n, double k, double batch) {
   double best = 0;
   for (const auto& [rows, columns, share] : kTiles) {

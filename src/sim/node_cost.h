@@ -47,6 +47,9 @@ struct Seconds {
   double total() const;
   Seconds& operator+=(const Seconds& o);
   Seconds operator*(double factor) const;
+  // The same work in that time: FLOPs at the peak stay (at most all of it), the losses share the
+  // rest as before.
+  Seconds lasting(double seconds) const;
 };
 
 // Share of a large product's rate that one of [m k] x [k n], `batch` of them, reaches: large tiles

@@ -252,9 +252,14 @@ Seconds done_again(const Graph& forward, const Mesh& mesh, const Device& device)
 
 }  // namespace
 
-StageCosts::StageCosts(const Program& program, const Device& device, bool again) {
-  for (const auto& block : program.blocks)
-    blocks_.try_emplace(block.graph.name, block_cost(block.graph, program.mesh, device));
+StageCosts::StageCosts(const Program& program, const Device& device, bool again,
+                       const MeasuredBlocks& measured) {
+  for (const auto& block : program.blocks) {
+    const auto found = measured.find(block.graph.name);
+    const std::span<const double> seconds =
+        found == measured.end() ? std::span<const double>() : found->second;
+    blocks_.try_emplace(block.graph.name, block_cost(block.graph, program.mesh, device, seconds));
+  }
   const int forward = program.find_block("layer.F");
   if (again && forward >= 0) {
     const Seconds more =

@@ -17,8 +17,10 @@ namespace autarky {
 // or the last.
 class StageCosts {
  public:
-  // again: what the stack recomputes selectively is added to the backward pass.
-  StageCosts(const Program& program, const Device& device, bool again);
+  // again: what the stack recomputes selectively is added to the backward pass. Blocks that are not
+  // in `measured` are modelled.
+  StageCosts(const Program& program, const Device& device, bool again,
+             const MeasuredBlocks& measured = {});
 
   // Null: the stage has no such block.
   const BlockCost* find(const std::string& block) const;

@@ -69,7 +69,38 @@ TEST(Plan, SaysHowManyChipsADeadlineOrABudgetWants) {
   EXPECT_EQ(run(folder, question + "--budget 0.0001").code, 2);
 }
 
+// This machine's figures are those that other tests of the program have measured, or it does.
+void use_kept_figures() {
+  const auto cache = fs::path(AUTARKY_BINARY).parent_path() / "e2e-cache";
+  ::setenv("XDG_CACHE_HOME", cache.c_str(), 1);
+}
+
+const std::string kLocal =
+    "plan --model quickstart --chip local --seq 32 --global-batch 8 --dtype f32 --threads 1 ";
+
+TEST(Plan, RunsARankOfEachKindHere) {
+  use_kept_figures();
+  const ScratchFolder folder;
+  const auto outcome = run(folder, kLocal + "--chips 8 --network ethernet-100 --measure --json");
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  const auto json = last_json(outcome);
+  const auto& measured = json["measured"];
+  EXPECT_DOUBLE_EQ(measured["modelled"]["step_s"], json["plans"][0]["step_s"]);
+  EXPECT_TRUE(measured["update_measured"].get<bool>());
+  EXPECT_GT(measured["measured"]["mfu"].get<double>(), 0);
+  EXPECT_NEAR(measured["measured"]["tokens_per_s"].get<double>() *
+                  measured["measured"]["step_s"].get<double>(),
+              8 * 32, 1e-3);
+  for (const auto& kind : measured["kinds"])
+    for (const auto& [block, seconds] : kind["blocks"].items()) {
+      EXPECT_GT(seconds["modelled_s"].get<double>(), 0) << block;
+      EXPECT_GT(seconds["measured_s"].get<double>(), 0) << block;
+    }
+  EXPECT_TRUE(measured["kinds"][0]["blocks"].contains("layer.F"));
+}
+
 TEST(Plan, SaysWhatIsWrong) {
+  use_kept_figures();
   const ScratchFolder folder;
   const auto refused = [&](const std::string& arguments, const std::string& words) {
     const auto outcome = run(folder, arguments);
@@ -90,6 +121,9 @@ TEST(Plan, SaysWhatIsWrong) {
           "two questions");
   refused("plan --model llama-17m --chip a100-80-sxm --global-batch 8 --deadline 0", "above 0");
   refused(kSmall + "--tokens -1", "--tokens");
+  refused(kSmall + "--measure", "--chip local");
+  refused(kLocal + "--chips 2 --profile mindspore --measure", "--profile mindspore");
+  refused(kLocal + "--chips 2", "--network");
 }
 
 }  // namespace

@@ -139,6 +139,60 @@ TEST(Predict, CallsForPartsTakeTheHostsTime) {
   EXPECT_LT(parts, 1.1 * of_layers);
 }
 
+// As if every node that computes had taken `factor` times what the model says.
+std::vector<MeasuredBlocks> measured_as_modelled(std::span<const Program> kinds, const Device& d,
+                                                 double factor) {
+  std::vector<MeasuredBlocks> measured;
+  for (const auto& program : kinds) {
+    measured.emplace_back();
+    for (const auto& block : program.blocks) {
+      std::vector<double> seconds(block.graph.nodes.size(), -1);
+      for (const auto& span : block_cost(block.graph, program.mesh, d).spans)
+        if (!span.queue.axis) seconds[span.node] = factor * span.seconds;
+      measured.back().try_emplace(block.graph.name, std::move(seconds));
+    }
+  }
+  return measured;
+}
+
+TEST_P(Outlines, StayWhereWhatIsMeasuredIsWhatIsModelled) {
+  const EngineOptions o = options_of(GetParam());
+  const Device d = test_device();
+  const auto kinds = stand_in(o);
+  const double modelled = predict(o, kinds, d).step_s;
+  EXPECT_NEAR(predict(o, kinds, d, measured_as_modelled(kinds, d, 1)).step_s / modelled, 1, 1e-9);
+  EXPECT_GT(predict(o, kinds, d, measured_as_modelled(kinds, d, 2)).step_s, modelled);
+}
+
+TEST(Predict, TakesMeasuredSecondsInPlaceOfModelledOnes) {
+  const Device d = test_device();
+  const EngineOptions alone = options_of(kLayouts[0]);
+  const auto kinds = stand_in(alone);
+  const auto twice = measured_as_modelled(kinds, d, 2);
+  const Prediction modelled = predict(alone, kinds, d), measured = predict(alone, kinds, d, twice);
+  EXPECT_NEAR(measured.step_s, 2 * modelled.step_s, 1e-9 * modelled.step_s);
+  EXPECT_DOUBLE_EQ(measured.spent[Part::flops], modelled.spent[Part::flops]);
+  EXPECT_NEAR(measured.mfu, modelled.mfu / 2, 1e-9);
+  // A block that was not measured is modelled.
+  auto layers = twice;
+  std::erase_if(layers[0], [](const auto& b) { return !b.first.starts_with("layer."); });
+  const double between = predict(alone, kinds, d, layers).step_s;
+  EXPECT_GT(between, modelled.step_s);
+  EXPECT_LT(between, measured.step_s);
+}
+
+// What passes between ranks stays simulated.
+TEST(Predict, KeepsCollectivesWhereComputationTakesNoTime) {
+  const EngineOptions o = options_of({"", 1, 2, 1, 0, false, k1f1b, 1, 4, Recompute::none});
+  Device d = test_device();
+  const auto kinds = stand_in(o);
+  const auto nothing = measured_as_modelled(kinds, d, 0);
+  const Prediction p = predict(o, kinds, d, nothing);
+  EXPECT_NEAR(p.spent[Part::tensor] + p.spent[Part::update], p.step_s, 1e-9);
+  for (auto& link : d.chip.links) link.bytes_per_s /= 2, link.pair_bytes_per_s /= 2;
+  EXPECT_GT(predict(o, kinds, d, nothing).step_s, 1.5 * p.step_s);
+}
+
 // Stand-ins of a model of 10^12 parameters cost as little as those of a small one.
 TEST(Predict, TakesModelsOfAnySize) {
   EngineOptions o;

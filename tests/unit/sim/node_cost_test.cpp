@@ -70,6 +70,20 @@ TEST(NodeSeconds, Fp8DoublesTheRateAndCasts) {
   EXPECT_GT(s[Part::memory], 0);
 }
 
+TEST(Seconds, ThatWereMeasuredKeepTheFlopsAndStretchTheLosses) {
+  Seconds s;
+  s[Part::flops] = 2;
+  s[Part::products] = 1;
+  s[Part::launches] = 3;
+  const Seconds longer = s.lasting(10);
+  EXPECT_DOUBLE_EQ(longer[Part::flops], 2);
+  EXPECT_DOUBLE_EQ(longer[Part::products], 2);
+  EXPECT_DOUBLE_EQ(longer[Part::launches], 6);
+  EXPECT_DOUBLE_EQ(s.lasting(1.5)[Part::flops], 1.5);  // faster than the peak that is known
+  EXPECT_DOUBLE_EQ(s.lasting(1.5).total(), 1.5);
+  EXPECT_DOUBLE_EQ(Seconds().lasting(4)[Part::memory], 4);
+}
+
 TEST(NodeSeconds, MeasuredTablesTakePrecedence) {
   Device d = device();
   d.chip.efficiency["contract"] = {{1, 0.5}};
