@@ -108,6 +108,14 @@ int usable_cores() {
   return std::max(1, int(std::min(double(cores), std::ceil(share))));
 }
 
+double processor_wait_s() {
+  std::ifstream pressure("/proc/pressure/cpu");  // "some avg10=0.00 ... total=MICROSECONDS"
+  std::string line;
+  std::getline(pressure, line);
+  const auto at = line.find("total=");
+  return line.starts_with("some") && at != line.npos ? std::atof(line.c_str() + at + 6) * 1e-6 : 0;
+}
+
 std::string host_name() {
   char name[256] = {};
   return ::gethostname(name, sizeof name - 1) == 0 ? name : "";

@@ -16,6 +16,9 @@ std::int64_t free_memory_bytes();
 // Processors that this process may use at once: those it may run on, at most the cgroup's share of
 // their time (v1 and v2), at least 1.
 int usable_cores();
+// How long, since the machine started, something was ready to run and no processor was free; 0
+// where the system does not count it.
+double processor_wait_s();
 // Of this machine; "" if it has none.
 std::string host_name();
 // The path of a program that the shell would find; "" if there is none.

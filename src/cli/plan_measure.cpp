@@ -19,6 +19,9 @@
 namespace autarky::cli {
 namespace {
 
+// Share of the time in which others disturb what is measured.
+constexpr double kBusy = 0.1;
+
 // A stage's kind of the stand-in's.
 std::string kind_name(std::size_t kind, std::size_t kinds) {
   if (kinds == 1) return "the only stage";
@@ -56,11 +59,13 @@ struct LayoutTimes {
   MeasuredRanks ranks;
   Prediction modelled, measured;
   double took_s = 0;
+  double busy = 0;  // share of that time in which something waited for a processor
 };
 
 LayoutTimes run_ranks(const EngineOptions& options, const Device& device) {
   LayoutTimes t;
   const Stopwatch watch;
+  const double waited_s = processor_wait_s();
   WorkProgress line("Measuring one rank of each kind");
   MeasureRequest request;
   request.kinds = stand_in(options, Pass::bucket);
@@ -76,6 +81,7 @@ LayoutTimes run_ranks(const EngineOptions& options, const Device& device) {
   t.modelled = predict(options, t.kinds, device);
   t.measured = predict(options, t.kinds, device, t.ranks.kinds);
   t.took_s = watch.seconds();
+  t.busy = (processor_wait_s() - waited_s) / t.took_s;
   return t;
 }
 
@@ -103,6 +109,11 @@ std::string text_of(const LayoutTimes& t, const PlannedLayout& plan, const Devic
   }
   if (!t.ranks.update)
     text += "  Optimizer and norm do not fit here beside the rest: their times are modelled\n";
+  if (t.busy > kBusy)
+    text += fmt::format(
+        "  The machine was busy: {:.0f}% of the time something waited for a processor. Measure "
+        "again when it is idle\n",
+        100 * t.busy);
   const auto line = [&](const char* what, const Prediction& p) {
     return fmt::format("  {:<10}{} a step, {:.0f} tokens/s, MFU {:.1f}%\n", what,
                        human_seconds(p.step_s), p.tokens_per_s, 100 * p.mfu);
@@ -127,7 +138,8 @@ Json json_of(const LayoutTimes& t, const Device& device) {
           {"modelled", to_json(t.modelled)},
           {"measured", to_json(t.measured)},
           {"memory_bytes", t.ranks.memory_bytes},
-          {"took_s", t.took_s}};
+          {"took_s", t.took_s},
+          {"busy", t.busy}};
 }
 
 }  // namespace

@@ -13,6 +13,14 @@ TEST(Process, LimitsAreNoMoreThanTheMachineHas) {
   EXPECT_LE(usable_cores(), int(sysconf(_SC_NPROCESSORS_CONF)));
 }
 
+TEST(Process, FreeMemoryIsWithinTheLimitAndWaitsForProcessorsOnlyGrow) {
+  EXPECT_GT(free_memory_bytes(), 0);
+  EXPECT_LE(free_memory_bytes(), memory_limit_bytes());
+  const double before = processor_wait_s();
+  EXPECT_GE(before, 0);
+  EXPECT_GE(processor_wait_s(), before);
+}
+
 TEST(Process, ProgramsAreFoundAsTheShellFindsThem) {
   EXPECT_TRUE(find_program("sh").ends_with("/sh"));
   EXPECT_EQ(find_program("no-such-program-anywhere"), "");
