@@ -18,7 +18,7 @@ T counted(T value, const char* option) {
   throw InputError("this count makes no plan").at(option).found("0").wanted("1 or more");
 }
 
-[[noreturn]] void refuse_number(const char* option, double found, const char* wanted) {
+[[noreturn]] void refuse_number(const char* option, double found, const std::string& wanted) {
   throw InputError("this number makes no plan")
       .at(option)
       .found(fmt::format("{}", found))
@@ -33,19 +33,20 @@ void need(const std::string& value, const char* option) {
         .hint("`autarky plan --help` has an example; `autarky chip list` names the chips");
 }
 
-}  // namespace
-
-bool parse(Command& command, PlanOptions& o) {
+struct Counts {
   std::uint32_t chips = 0, seq = 0, batch = 0;
+};
+
+void add_options(Command& command, PlanOptions& o, Counts& n) {
   command.add("--model", o.model, "Preset: " + fmt::format("{}", fmt::join(preset_names(), ", ")));
   command.add(
       "--chip", o.chip,
       "Chip: a name of `autarky chip list`, a sheet's path, or local: this machine; several "
       "with commas for --budget and --deadline");
-  command.add("--chips", chips, "How many of them");
+  command.add("--chips", n.chips, "How many of them");
   command.add("--network", o.network, "Network between nodes; the chip's usual one");
-  command.add("--seq", seq, "Tokens of a sequence; the model's longest");
-  command.add("--global-batch", batch, "Sequences of a step");
+  command.add("--seq", n.seq, "Tokens of a sequence; the model's longest");
+  command.add("--global-batch", n.batch, "Sequences of a step");
   command.add("--dtype", o.dtype, "Type of the products, bf16 (default) or f32");
   command.add("--profile", o.profile,
               fmt::format("Software: {}; autarky if not given", fmt::join(stack_ids(), ", ")));
@@ -70,50 +71,73 @@ bool parse(Command& command, PlanOptions& o) {
                    "Measure some steps on this machine beside their predictions instead: minutes");
   command.add("--fit", o.fit, "With --validate: fit anew, and write the numbers to this file");
   command.add("--page", o.page, "With --validate: write a page about it to this .md file");
-  if (!command.parse()) return false;
-  if (!o.validate.empty() || o.validate_local) return true;
-  if (!(o.chip_days_per_failure >= 0.01 && o.chip_days_per_failure <= 1e6))
-    refuse_number("--chip-days-per-failure", o.chip_days_per_failure, "0.01 to 1000000");
-  need(o.model, "--model");
-  need(o.chip, "--chip");
+}
+
+void check_numbers(const Command& command, const PlanOptions& o) {
+  const auto within = [](const char* option, double value, double least, double most) {
+    if (!(value >= least && value <= most))
+      refuse_number(option, value, fmt::format("{:g} to {:g}", least, most));
+  };
+  within("--chip-days-per-failure", o.chip_days_per_failure, 0.01, 1e6);
+  within("--storage-gb-per-s", o.storage_gb_per_s, 0.001, 1e6);
+  if (command.given("--tokens")) within("--tokens", o.tokens, 1, 1e18);
+  if (command.given("--budget")) within("--budget", o.budget, 0.01, 1e15);
+  if (command.given("--deadline")) within("--deadline", o.deadline, 1e-6, 1e6);
+}
+
+void read_model(const Command& command, PlanOptions& o, const Counts& n) {
   PlanRequest& r = o.request;
   r.model = preset_config(o.model);
   r.dtype = parse_dtype_option(o.dtype).value_or(DType::bf16);
-  o.log_error = calibration().error;
   if (!command.given("--tokens")) o.tokens = compute_optimal_tokens(r.model);
-  if (!(o.tokens >= 1 && o.tokens <= 1e18)) refuse_number("--tokens", o.tokens, "1 to 1e18");
-  if (!(o.storage_gb_per_s >= 0.001 && o.storage_gb_per_s <= 1e6))
-    refuse_number("--storage-gb-per-s", o.storage_gb_per_s, "0.001 to 1000000");
-  for (const auto& [option, value] : {std::pair("--budget", o.budget), {"--deadline", o.deadline}})
-    if (command.given(option) && !(value > 0 && value <= 1e15))
-      refuse_number(option, value, "above 0");
-  r.seq = command.given("--seq") ? counted(seq, "--seq") : r.model.max_positions;
+  r.seq = command.given("--seq") ? counted(n.seq, "--seq") : r.model.max_positions;
   if (r.seq > r.model.max_positions)
     throw InputError("sequences are longer than the model's positions")
         .at("--seq")
         .found(std::to_string(r.seq))
         .wanted(fmt::format("at most {}", r.model.max_positions));
-  r.global_batch = counted(batch, "--global-batch");
+  r.global_batch = counted(n.batch, "--global-batch");
+}
+
+// What goes with a number of chips does not go with the question for it.
+void check_question(const Command& command) {
+  if (command.given("--budget") && command.given("--deadline"))
+    throw InputError("a budget and a deadline are two questions")
+        .at("--budget and --deadline")
+        .wanted("one of them");
+  for (const char* option : {"--chips", "--recipe", "--report", "--trace", "--measure"})
+    if (command.given(option))
+      throw InputError("a budget or a deadline asks how many chips, and of each kind")
+          .at(option)
+          .hint(fmt::format("Leave {} out, and plan again with the number", option));
+}
+
+}  // namespace
+
+bool parse(Command& command, PlanOptions& o) {
+  Counts n;
+  add_options(command, o, n);
+  if (!command.parse()) return false;
+  if (!o.validate.empty() || o.validate_local) return true;
+  check_numbers(command, o);
+  need(o.model, "--model");
+  need(o.chip, "--chip");
+  read_model(command, o, n);
+  const Calibration fitted = calibration();
+  o.log_error = fitted.error;
   if (command.given("--budget") || command.given("--deadline")) {
-    if (command.given("--budget") && command.given("--deadline"))
-      throw InputError("a budget and a deadline are two questions")
-          .at("--budget and --deadline")
-          .wanted("one of them");
-    if (command.given("--chips"))
-      throw InputError("how many chips is what a budget or a deadline asks")
-          .at("--chips")
-          .found(std::to_string(chips))
-          .hint("Leave --chips out");
+    check_question(command);
     return true;
   }
-  r.chips = int(counted(chips, "--chips"));
+  PlanRequest& r = o.request;
+  r.chips = int(counted(n.chips, "--chips"));
   if (o.measure) check_measurable(o);
-  put_on(r, o.chip == "local" ? local_device(o, r.chips, calibration())
-                              : device(o.chip, o.network, o.profile, calibration()));
-  if (chips > (1u << 20))
+  put_on(r, o.chip == "local" ? local_device(o, r.chips, fitted)
+                              : device(o.chip, o.network, o.profile, fitted));
+  if (n.chips > (1u << 20))
     throw InputError("too many chips")
         .at("--chips")
-        .found(std::to_string(chips))
+        .found(std::to_string(n.chips))
         .wanted("at most 1048576");
   return true;
 }

@@ -119,7 +119,7 @@ TEST(Plan, SaysWhatIsWrong) {
   refused(kSmall + "--budget 5", "--chips");
   refused("plan --model llama-17m --chip a100-80-sxm --global-batch 8 --budget 5 --deadline 5",
           "two questions");
-  refused("plan --model llama-17m --chip a100-80-sxm --global-batch 8 --deadline 0", "above 0");
+  refused("plan --model llama-17m --chip a100-80-sxm --global-batch 8 --deadline 0", "1e-06");
   refused(kSmall + "--tokens -1", "--tokens");
   refused(kSmall + "--measure", "--chip local");
   refused(kLocal + "--chips 2 --profile mindspore --measure", "--profile mindspore");
