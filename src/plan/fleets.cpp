@@ -43,7 +43,7 @@ class Kind {
                ? std::max(1, int(std::log2(fleet.cost.days / *r_.deadline_days)))
                : 1;
     }
-    if (best.refused.empty())
+    if (best.refused.empty() && best.chips >= 4)
       take(of(r_.budget_usd ? best.chips / 2 * 3 : best.chips / 4 * 3), best);
     return best;
   }
