@@ -22,6 +22,8 @@ namespace {
 
 constexpr double kLongRun = 60;  // seconds: is not run again
 constexpr int kMostRuns = 30;
+// Seconds of runs that are enough for medians, few as they may be.
+constexpr double kEnough = 20;
 
 const Block& block_of(const Program& p, std::size_t call) {
   return p.blocks[std::size_t(p.calls[call].block)];
@@ -202,7 +204,10 @@ class Measurement {
     NodeTimes times(p);
     double measured_s = 0;
     const double least_s = r_.least_s / double(programs_.size());
-    for (int run = 0; run <= kMostRuns && (run < 2 || measured_s < least_s); ++run) {
+    const auto wanted = [&](int run) {
+      return run < 2 || measured_s < least_s || (run <= r_.least_runs && measured_s < kEnough);
+    };
+    for (int run = 0; run <= kMostRuns && wanted(run); ++run) {
       const auto start = std::chrono::steady_clock::now();
       session.run();
       const double taken =

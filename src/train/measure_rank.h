@@ -33,6 +33,7 @@ struct MeasureRequest {
   std::int64_t seq = 0;           // and positions below that
   std::int64_t memory_bytes = 0;  // that a rank may take here
   double least_s = 1;             // kinds are run again until so much time of all is measured
+  int least_runs = 5;             // and so often, where that takes less than 20 s
   // Of the work there is, in seconds that the caller's device would take.
   std::function<double(const Cost& cost)> work_s;
   std::function<void(double done_s, double all_s)> progress;

@@ -41,6 +41,7 @@ MeasureRequest request(const EngineOptions& o) {
   r.seq = o.seq;
   r.memory_bytes = std::int64_t(1) << 30;
   r.least_s = 0;
+  r.least_runs = 1;
   return r;
 }
 
@@ -105,6 +106,19 @@ TEST(Measurement, LeaveTheOptimizerOutWhereItDoesNotFit) {
   EXPECT_FALSE(without.kinds[0].contains("optimizer.layer"));
   r.memory_bytes = 1000;
   EXPECT_THROW(measure_ranks(r, *backend), InputError);
+}
+
+// Medians want several runs of all that is short.
+TEST(Measurement, RunsAsOftenAsIsAsked) {
+  const auto tensors = [](int runs) {
+    MeasureRequest r = request(options(0));
+    NumberWatch watch;
+    r.watch = &watch;
+    r.least_runs = runs;
+    measure_ranks(r, *make_cpu_backend());
+    return watch.tensors;
+  };
+  EXPECT_EQ(tensors(5), 3 * tensors(1));  // the first warms up: 6 runs, and 2
 }
 
 TEST(OneCallOfEach, TakesMemoryForWhatItRunsAlone) {
