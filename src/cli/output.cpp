@@ -82,6 +82,7 @@ void WorkProgress::update(std::int64_t done, std::int64_t total) {
   if (done <= 0) return;
   if (total <= 0) return line_.show(fmt::format("{}: {} read", what_, human_bytes(double(done))));
   const double share = std::min(1.0, double(done) / double(total));
+  if (share < 0.01) return line_.show(what_ + ": 0%");  // too early to say
   const auto spent = std::chrono::steady_clock::now() - start_;
   const double left = std::chrono::duration<double>(spent).count() * (1 - share) / share;
   line_.show(fmt::format("{}: {:.0f}%, {} left", what_, 100 * share, human_seconds(left)));
