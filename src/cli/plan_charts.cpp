@@ -83,51 +83,63 @@ std::string draw_timeline(const OutlineTime& step) {
   return svg(y + 24, out) + (caption.empty() ? "" : "<small>" + caption + "</small>\n");
 }
 
+namespace {
+
+// Named bars below each other, each from where the one before ends, and their sum.
+class FloatingBars {
+ public:
+  explicit FloatingBars(double whole) : scale_((kWidth - kLeft - kRight) / whole) {}
+
+  void add(const std::string& name, double value, int colour, const std::string& words) {
+    row(name, sum_, value, colour, words);
+    sum_ += value;
+  }
+  void add_sum(const std::string& name, const std::string& words) { row(name, 0, sum_, 0, words); }
+  double x(double value) const { return kLeft + value * scale_; }
+  double height() const { return y_; }
+  const std::string& drawn() const { return out_; }
+
+ private:
+  void row(const std::string& name, double from, double value, int colour,
+           const std::string& words) {
+    constexpr double kRow = 24;
+    out_ += text(kLeft - 10, y_ + 14, name, "end");
+    out_ += box(x(from), y_, value * scale_, kRow - 6, colour, name);
+    out_ += text(x(from + value) + 8, y_ + 14, words);
+    y_ += kRow;
+  }
+
+  double scale_, y_ = 2, sum_ = 0;
+  std::string out_;
+};
+
+}  // namespace
+
 std::string draw_waterfall(const Prediction& p) {
-  constexpr double kRow = 24;
-  const double scale = (kWidth - kLeft - kRight) / p.step_s;
-  std::string out;
-  double before = 0, y = 2;
-  const auto row = [&](const std::string& name, double from, double seconds, int colour) {
-    out += text(kLeft - 10, y + 14, name, "end");
-    out += box(kLeft + from * scale, y, seconds * scale, kRow - 6, colour, name);
-    out += text(kLeft + (from + seconds) * scale + 8, y + 14,
-                fmt::format("{} ({:.1f}%)", human_seconds(seconds), 100 * seconds / p.step_s));
-    y += kRow;
+  FloatingBars bars(p.step_s);
+  const auto words = [&](double seconds) {
+    return fmt::format("{} ({:.1f}%)", human_seconds(seconds), 100 * seconds / p.step_s);
   };
   for (std::size_t i = 0; i < kPartCount; ++i) {
     const double seconds = p.spent.by_part[i];
-    if (seconds < 5e-4 * p.step_s) continue;
-    row(std::string(kPartNames[i]), before, seconds, i == 0 ? 2 : 1);
-    before += seconds;
+    if (seconds >= 5e-4 * p.step_s)
+      bars.add(std::string(kPartNames[i]), seconds, i == 0 ? 2 : 1, words(seconds));
   }
-  row("the step", 0, p.step_s, 0);
-  return svg(y, out);
+  bars.add_sum("the step", words(p.step_s));
+  return svg(bars.height(), bars.drawn());
 }
 
 std::string draw_memory(const BytesByKind& memory, std::int64_t limit_bytes) {
-  constexpr double kRow = 24;
   std::int64_t all = 0;
   for (const auto& [kind, bytes] : memory) all += bytes;
-  const double most = double(std::max(all, limit_bytes));
-  const double scale = (kWidth - kLeft - kRight) / most;
-  std::string out;
-  double y = 2, before = 0;
-  const auto row = [&](const std::string& name, double from, double bytes, int colour) {
-    out += text(kLeft - 10, y + 14, name, "end");
-    out += box(kLeft + from * scale, y, bytes * scale, kRow - 6, colour, name);
-    out += text(kLeft + (from + bytes) * scale + 8, y + 14, human_bytes(bytes));
-    y += kRow;
-  };
-  for (const auto& [kind, bytes] : memory) {
-    row(std::string(kind), before, double(bytes), 3);
-    before += double(bytes);
-  }
-  row("in all", 0, double(all), 0);
-  const double limit = kLeft + double(limit_bytes) * scale;
-  out += line(limit, 0, limit, y + 4, "axis");
-  out += text(limit, y + 16, "the chip's, " + human_bytes(double(limit_bytes)), "middle");
-  return svg(y + 22, out);
+  FloatingBars bars(double(std::max(all, limit_bytes)));
+  for (const auto& [kind, bytes] : memory)
+    bars.add(std::string(kind), double(bytes), 3, human_bytes(double(bytes)));
+  bars.add_sum("in all", human_bytes(double(all)));
+  const double limit = bars.x(double(limit_bytes)), below = bars.height();
+  return svg(below + 22, bars.drawn() + line(limit, 0, limit, below + 4, "axis") +
+                             text(limit, below + 16,
+                                  "the chip's, " + human_bytes(double(limit_bytes)), "middle"));
 }
 
 namespace {

@@ -53,9 +53,7 @@ void write_plan_report(const PlanOptions& o, const SearchResult& result, const s
       o.request.global_batch, escape_html(o.profile), result.layouts, result.simulated,
       human_count(o.tokens), escape_html(cost));
   body += "<div class=\"tiles\">\n" + tile("step", human_seconds(p.step_s)) +
-          tile("nine of ten within",
-               fmt::format("{} to {}", human_seconds(p.step_s / std::exp(o.log_error)),
-                           human_seconds(p.step_s * std::exp(o.log_error)))) +
+          tile("nine of ten within a factor of", fmt::format("{:.2f}", std::exp(o.log_error))) +
           tile("tokens/s", fmt::format("{:.0f}", p.tokens_per_s)) +
           tile("MFU", fmt::format("{:.1f}%", 100 * p.mfu)) +
           tile("HFU", fmt::format("{:.1f}%", 100 * p.hfu)) +

@@ -54,7 +54,7 @@ struct Calibration {
   std::string id;
   std::string title;
   std::vector<std::string> sources;
-  double error = 0;                  // relative, one standard deviation of what is left
+  double error = 0;                  // nine of ten of the runs are within a factor of e to this
   Fitted jitter{0.01, 0.005, 0.02};  // of a step on one device, relative; of all alike
   // What products reach in a step of what they reach alone: clocks fall, caches are cold. Of all.
   Fitted in_step{0.93, 0.88, 0.98};
