@@ -37,7 +37,6 @@ void StageClock::wait_for_data(double transfer) {
 }
 
 double StageClock::send(const BlockCost& block) {
-  message_busy_ += block.message_s;
   message_free_ = std::max(message_free_, now_) + block.message_s;
   if (!stack_->overlap_messages) {
     spent_[Part::messages] += message_free_ - now_;

@@ -11,8 +11,6 @@ class StageClock {
 
   double now() const { return now_; }  // of the compute queue
   const Seconds& spent() const { return spent_; }
-  double data_busy() const { return data_total_; }
-  double message_busy() const { return message_busy_; }
 
   // One block, or `times` of it one after the other. Transfers that it begins go on beside what
   // follows; while both run, each is slower by the stack's interference: two fluids that share a
@@ -38,7 +36,7 @@ class StageClock {
   const Stack* stack_;
   double now_ = 0;
   double data_done_ = 0, data_total_ = 0;  // seconds of transfers, alone on the wire
-  double message_free_ = 0, message_busy_ = 0;
+  double message_free_ = 0;
   Seconds spent_;
 };
 
