@@ -28,7 +28,7 @@ class OneOfTheRanks : public ::testing::Test {
   void expect_as_one_rank(const std::string& run_dir) {
     ASSERT_EQ(train(folder_, "one", kSteps).code, 0);
     EXPECT_EQ(timeless_metrics(folder_, run_dir), timeless_metrics(folder_, "one"));
-    EXPECT_TRUE(all_gone("--logging.run_dir=" + run_dir));
+    EXPECT_TRUE(all_gone("--logging.run_dir=" + run_dir, folder_.path()));
   }
 
   static inline const std::string kSteps =
@@ -58,7 +58,7 @@ TEST_F(OneOfTheRanks, WhoseDiskIsFullEndsTheRunThatGoesOnWhenThereIsSpace) {
   Running program(folder_, two_ranks("run"),
                   std::string(kMpirun) + "-n 2 sh -c 'trap \"\" XFSZ; exec \"$@\"' sh");
   ASSERT_TRUE(program.wait_for_lines("run", 5));
-  for (const pid_t pid : processes_with("--logging.run_dir=run"))
+  for (const pid_t pid : processes_with("--logging.run_dir=run", folder_.path()))
     if (contains(content_of("/proc/" + std::to_string(pid) + "/environ"),
                  "OMPI_COMM_WORLD_RANK=1")) {
       const rlimit few{10'000, 10'000};
@@ -68,7 +68,7 @@ TEST_F(OneOfTheRanks, WhoseDiskIsFullEndsTheRunThatGoesOnWhenThereIsSpace) {
   EXPECT_EQ(outcome.code, 1) << outcome.err;
   EXPECT_TRUE(contains(outcome.err, "writing the checkpoint of step ")) << outcome.err;
   EXPECT_TRUE(contains(outcome.err, "File too large")) << outcome.err;
-  EXPECT_TRUE(all_gone("--logging.run_dir=run"));
+  EXPECT_TRUE(all_gone("--logging.run_dir=run", folder_.path()));
   for (const auto& entry : fs::directory_iterator(folder_ / "run/checkpoints"))
     EXPECT_FALSE(contains(entry.path().filename().string(), ".tmp")) << entry.path();
   const auto rest = run(folder_, "launch -n 2 -- " + two_ranks("run", "--resume"));

@@ -15,21 +15,21 @@ namespace {
 
 std::string mark_of(const std::string& run_dir) { return "--logging.run_dir=" + run_dir; }
 
-// Of a run: its ranks, not the launcher nor mpirun.
-std::vector<pid_t> ranks_of(const std::string& run_dir) {
-  std::vector<pid_t> ranks;
-  for (const pid_t pid : processes_with(mark_of(run_dir))) {
-    const std::string environment = content_of("/proc/" + std::to_string(pid) + "/environ");
-    if (contains(environment, "OMPI_COMM_WORLD_RANK=")) ranks.push_back(pid);
-  }
-  return ranks;
-}
-
 class OverRanks : public ::testing::Test {
  protected:
   void SetUp() override {
     make_tiny_run(folder_);
     ::setenv("ASAN_OPTIONS", "detect_leaks=0", 1);  // MPI keeps memory until a process ends
+  }
+
+  // Of a run: its ranks, not the launcher nor mpirun.
+  std::vector<pid_t> ranks_of(const std::string& run_dir) const {
+    std::vector<pid_t> ranks;
+    for (const pid_t pid : processes_with(mark_of(run_dir), folder_.path())) {
+      const std::string environment = content_of("/proc/" + std::to_string(pid) + "/environ");
+      if (contains(environment, "OMPI_COMM_WORLD_RANK=")) ranks.push_back(pid);
+    }
+    return ranks;
   }
 
   static std::string launch(int ranks, const std::string& run_dir, const std::string& more,
@@ -51,7 +51,7 @@ class OverRanks : public ::testing::Test {
     const bool done = fs::exists(folder_ / "one");
     ASSERT_EQ(done ? 0 : train(folder_, "one", kMore).code, 0);
     EXPECT_EQ(timeless_metrics(folder_, run_dir), timeless_metrics(folder_, "one"));
-    EXPECT_TRUE(all_gone(mark_of(run_dir)));
+    EXPECT_TRUE(all_gone(mark_of(run_dir), folder_.path()));
   }
   // Whose matrices ZeRO cuts, on two ranks of tp too.
   void use_wide_model() {
@@ -156,7 +156,7 @@ TEST_F(OverRanks, AskedToEndTheLauncherSavesAndLeavesNoProcess) {
   const auto outcome = program.wait();
   EXPECT_EQ(outcome.code, 0) << outcome.err;
   EXPECT_TRUE(fs::exists(folder_ / "asked/checkpoints/latest/manifest.json")) << outcome.err;
-  EXPECT_TRUE(all_gone(mark_of("asked")));
+  EXPECT_TRUE(all_gone(mark_of("asked"), folder_.path()));
 }
 
 // A checkpoint of a run that goes on: asked of the launcher, of mpirun, of a single process.
@@ -179,7 +179,7 @@ TEST_F(OverRanks, AskedToSaveItSavesAndGoesOn) {
     EXPECT_TRUE(program.wait_for_lines(name, lines + 20)) << name;
     program.send(SIGTERM);
     program.wait();
-    EXPECT_TRUE(all_gone(mark_of(name)));
+    EXPECT_TRUE(all_gone(mark_of(name), folder_.path()));
   }
 }
 
@@ -284,7 +284,7 @@ TEST_F(OverRanks, AStoppedRankEndsTheRunWithItsName) {
   EXPECT_TRUE(contains(outcome.err, "did not complete within 3000 ms")) << outcome.err;
   EXPECT_TRUE(contains(outcome.err, "last finished steps: rank")) << outcome.err;
   EXPECT_TRUE(contains(outcome.err, "rank 1 gave no sign for ")) << outcome.err;
-  EXPECT_TRUE(all_gone(mark_of("stopped")));
+  EXPECT_TRUE(all_gone(mark_of("stopped"), folder_.path()));
 }
 
 // Stopped at the moment when its share of a checkpoint is missing. Whether rank 0 waits for that
@@ -310,7 +310,7 @@ TEST_F(OverRanks, AStoppedRankEndsTheRunWhileACheckpointIsWritten) {
   const auto outcome = program.wait();
   EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(50));
   EXPECT_EQ(outcome.code, 1) << outcome.err;
-  EXPECT_TRUE(all_gone(mark_of("written")));
+  EXPECT_TRUE(all_gone(mark_of("written"), folder_.path()));
 }
 
 }  // namespace
