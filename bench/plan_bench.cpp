@@ -34,11 +34,14 @@ void time_layout(int tp, int pp, int chunks, int dp, int rounds) {
   const Device d = device("ascend-910b", "", "autarky", calibration());
   std::vector<StageCosts> costs;
   for (const auto& program : stand_in(o)) costs.emplace_back(program, d, true);
+  std::vector<const StageCosts*> stages;
+  for (int s = 0; s < pp; ++s)
+    stages.push_back(&costs[kind_of_stage(std::size_t(s), std::size_t(pp), costs.size())]);
   const Schedule schedule = make_schedule(o.schedule, pp, chunks, o.microbatches);
   const auto parts = layers_of_parts(o);
   std::vector<double> known, whole;
   for (int r = 0; r < rounds; ++r) {
-    known.push_back(milliseconds([&] { predict(o, schedule, parts, costs, d); }));
+    known.push_back(milliseconds([&] { predict(o, schedule, parts, stages); }));
     whole.push_back(milliseconds([&] { predict(o, stand_in(o), d); }));
   }
   fmt::print("tp {} pp {} x {} dp {}, {} micro-batches: {:.1f} ms, {:.1f} ms with its blocks\n", tp,

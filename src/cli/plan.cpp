@@ -33,8 +33,16 @@ Json spent_json(const Seconds& spent) {
   return j;
 }
 
+Json stages_json(const PlannedLayout& p, const PlanRequest& r) {
+  Json j = Json::array();
+  for (const auto& [group, stages] : p.stage_groups)
+    j.push_back({{"chip", r.groups[group].device.chip.name}, {"stages", stages}});
+  return j;
+}
+
 Json plan_json(const PlannedLayout& p, const PlanOptions& o) {
-  return {{"layout", to_string(p.options)},
+  return {{"layout", to_string(p, o.request)},
+          {"stages", stages_json(p, o.request)},
           {"step_s", p.prediction.step_s},
           {"step_low_s", p.prediction.step_s / std::exp(o.log_error)},
           {"step_high_s", p.prediction.step_s * std::exp(o.log_error)},
@@ -69,7 +77,7 @@ void show(const SearchResult& result, const PlanOptions& o) {
                   result.layouts, result.too_large, result.bounded, result.simulated));
   int place = 0;
   for (const auto& p : result.best) {
-    print(fmt::format("{:>2}. {}\n", ++place, to_string(p.options)));
+    print(fmt::format("{:>2}. {}\n", ++place, to_string(p, o.request)));
     print(fmt::format(
         "    {} a step ({} to {}), {:.0f} tokens/s, MFU {:.1f}%, HFU {:.1f}%, {} of {}\n    lost: "
         "{}\n",
@@ -77,7 +85,7 @@ void show(const SearchResult& result, const PlanOptions& o) {
         human_seconds(p.prediction.step_s / std::exp(o.log_error)),
         human_seconds(p.prediction.step_s * std::exp(o.log_error)), p.prediction.tokens_per_s,
         100 * p.prediction.mfu, 100 * p.prediction.hfu, human_bytes(double(p.memory_bytes)),
-        human_bytes(double(o.request.memory_bytes)), losses(p.prediction, 3)));
+        human_bytes(double(p.memory_limit_bytes)), losses(p.prediction, 3)));
   }
 }
 
@@ -114,35 +122,41 @@ void show(const std::vector<Sensitivity>& all) {
 
 [[noreturn]] void refuse(const SearchResult& result, const PlanOptions& o) {
   InputError error("no layout fits in memory");
-  error.at(fmt::format("{} on {} x {}", o.model, o.request.chips, o.chip));
-  if (!result.best.empty()) {
-    const auto& p = result.best.front();
-    error.found(
-        fmt::format("{} with {}", human_bytes(double(p.memory_bytes)), to_string(p.options)));
-  }
-  error.wanted(fmt::format("at most {} a chip", human_bytes(double(o.request.memory_bytes))));
+  error.at(fmt::format("{} on {}", o.model, chips_text(o.request)));
+  const auto& p = result.best.front();
+  error.found(
+      fmt::format("{} with {}", human_bytes(double(p.memory_bytes)), to_string(p, o.request)));
+  error.wanted(fmt::format("at most {} a chip", human_bytes(double(p.memory_limit_bytes))));
   const double state =
       18.0 * double(parameter_count(o.request.model));  // bf16 weights, f32 the rest
   error.hint(fmt::format("Weights, gradients and optimizer alone want {:.0f} of these chips",
-                         std::ceil(state / double(o.request.memory_bytes))));
+                         std::ceil(state / double(p.memory_limit_bytes))));
   error.hint("Take more chips, chips with more memory, or a smaller --global-batch or --seq");
   throw error;
+}
+
+std::vector<PricedChips> priced(const PlanOptions& o) {
+  std::vector<PricedChips> chips;
+  const auto kinds = o.kinds();
+  for (std::size_t k = 0; k < kinds.size(); ++k)
+    chips.push_back(
+        {kinds[k] == "local" ? ChipSheet{} : chip_sheet(kinds[k]), o.request.groups[k].chips});
+  return chips;
 }
 
 void search(const Command& command, const PlanOptions& o) {
   WorkProgress line("Layouts");
   const auto result = search_layouts(
       o.request, [&](std::int64_t done, std::int64_t all) { line.update(done, all); });
-  if (result.best.empty() || !result.best.front().fits) refuse(result, o);
+  if (!result.best.front().fits) refuse(result, o);
   if (!o.recipe.empty())
     write_file_atomic(o.recipe, to_yaml(planned_recipe(result.best.front().options,
                                                        o.request.global_batch, o.model)));
-  const auto changes = sensitivities(result.best.front(), o.request.device);
-  const Reliability failures = reliability(o.request.model, o.request.chips,
+  const auto changes = sensitivities(result.best.front(), o.request);
+  const Reliability failures = reliability(o.request.model, o.request.chips(),
                                            o.chip_days_per_failure, o.storage_gb_per_s * 1e9);
   const RunCost cost =
-      run_cost(o.chip == "local" ? ChipSheet{} : chip_sheet(o.chip), result.best.front().prediction,
-               o.request.chips, o.tokens, failures.goodput.share);
+      run_cost(priced(o), result.best.front().prediction, o.tokens, failures.goodput.share);
   if (!o.report.empty()) write_plan_report(o, result, cost_text(cost));
   if (!o.trace.empty()) write_plan_trace(o, result.best.front());
   if (!command.json()) {

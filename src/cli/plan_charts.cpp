@@ -137,9 +137,9 @@ std::string draw_memory(const BytesByKind& memory, std::int64_t limit_bytes) {
     bars.add(std::string(kind), double(bytes), 3, human_bytes(double(bytes)));
   bars.add_sum("in all", human_bytes(double(all)));
   const double limit = bars.x(double(limit_bytes)), below = bars.height();
-  return svg(below + 22, bars.drawn() + line(limit, 0, limit, below + 4, "axis") +
-                             text(limit, below + 16,
-                                  "the chip's, " + human_bytes(double(limit_bytes)), "middle"));
+  return svg(below + 22,
+             bars.drawn() + line(limit, 0, limit, below + 4, "axis") +
+                 text(limit, below + 16, "at most " + human_bytes(double(limit_bytes)), "middle"));
 }
 
 namespace {

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
-#include <sstream>
 
 #include "base/words.h"
 #include "cli/command.h"
@@ -14,20 +13,12 @@
 namespace autarky::cli {
 namespace {
 
-std::vector<std::string> split(const std::string& list) {
-  std::vector<std::string> names;
-  std::string name;
-  for (std::istringstream in(list); std::getline(in, name, ',');)
-    if (!trim(name).empty()) names.emplace_back(trim(name));
-  return names;
-}
-
 Json fleet_json(const Fleet& f) {
   if (!f.refused.empty()) return {{"chip", f.chip}, {"refused", f.refused}};
   Json j = cost_json(f.cost);
   j.update({{"chip", f.chip},
             {"chips", f.chips},
-            {"layout", to_string(f.layout.options)},
+            {"layout", f.words},
             {"step_s", f.layout.prediction.step_s},
             {"mfu", f.layout.prediction.mfu}});
   return j;
@@ -37,7 +28,7 @@ Json fleet_json(const Fleet& f) {
 
 void find_fleets(const Command& command, const PlanOptions& o) {
   FleetRequest r{.plan = o.request,
-                 .chips = split(o.chip),
+                 .chips = o.kinds(),
                  .network = o.network,
                  .profile = o.profile,
                  .tokens = o.tokens,
@@ -61,7 +52,7 @@ void find_fleets(const Command& command, const PlanOptions& o) {
     for (const auto& f : fleets)
       if (f.refused.empty())
         print(fmt::format("{:>6} x {:<22} {}\n        {}\n", f.chips, f.chip, cost_text(f.cost),
-                          to_string(f.layout.options)));
+                          f.words));
       else print(fmt::format("     - x {:<22} {}\n", f.chip, f.refused));
   }
   if (fleets.empty() || !fleets.front().refused.empty()) throw ExitCode{2};

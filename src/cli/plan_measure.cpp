@@ -144,8 +144,9 @@ Json json_of(const LayoutTimes& t, const Device& device) {
 
 }  // namespace
 
-Device local_device(const PlanOptions& o, int chips, const Calibration& fitted) {
-  if (chips > 1 && o.network.empty())
+Device local_device(const PlanOptions& o, const std::string& network, int chips,
+                    const Calibration& fitted) {
+  if (chips > 1 && network.empty())
     throw InputError("this machine's sheet names no network")
         .at("--network")
         .found("nothing")
@@ -157,7 +158,7 @@ Device local_device(const PlanOptions& o, int chips, const Calibration& fitted) 
   ChipSheet alone;
   alone.id = d.chip.name = "local";
   // The search bounds layouts by a pipeline's blocks, even those of one chip.
-  d.chip.links = link_tiers(alone, network_sheet(o.network.empty() ? "shared-memory" : o.network));
+  d.chip.links = link_tiers(alone, network_sheet(network.empty() ? "shared-memory" : network));
   d.stack = stack_sheet(o.profile).facts;
   apply(fitted, d.chip.name, o.profile, d);
   // Kernels were measured as they run here: starts and passes over memory are in their times.
@@ -167,6 +168,11 @@ Device local_device(const PlanOptions& o, int chips, const Calibration& fitted) 
 }
 
 void check_measurable(const PlanOptions& o) {
+  if (o.kinds().size() > 1)
+    throw InputError("what is measured is one kind of chip")
+        .at("--measure")
+        .found("--chip " + o.chip)
+        .wanted("one chip");
   const auto ids = chip_ids();
   if (std::find(ids.begin(), ids.end(), o.chip) != ids.end())
     throw InputError("what is measured is this machine's processor")
@@ -181,11 +187,13 @@ void check_measurable(const PlanOptions& o) {
 }
 
 std::string measured_text(const PlannedLayout& plan, const PlanOptions& o) {
-  return text_of(run_ranks(plan.options, o.request.device), plan, o.request.device);
+  const Device& device = o.request.groups.front().device;
+  return text_of(run_ranks(plan.options, device), plan, device);
 }
 
 Json measured_json(const PlannedLayout& plan, const PlanOptions& o) {
-  return json_of(run_ranks(plan.options, o.request.device), o.request.device);
+  const Device& device = o.request.groups.front().device;
+  return json_of(run_ranks(plan.options, device), device);
 }
 
 }  // namespace autarky::cli

@@ -2,7 +2,11 @@
 
 #include <fmt/format.h>
 
+#include <charconv>
+#include <sstream>
+
 #include "base/error.h"
+#include "base/words.h"
 #include "cli/command.h"
 #include "cli/model_options.h"
 #include "models/presets.h"
@@ -34,17 +38,38 @@ void need(const std::string& value, const char* option) {
 }
 
 struct Counts {
-  std::uint32_t chips = 0, seq = 0, batch = 0;
+  std::string chips;  // of each kind
+  std::uint32_t seq = 0, batch = 0;
 };
+
+std::vector<std::string> split(const std::string& list) {
+  std::vector<std::string> parts;
+  std::string part;
+  for (std::istringstream in(list); std::getline(in, part, ',');) parts.emplace_back(trim(part));
+  return parts;
+}
+
+int chip_count(const std::string& word) {
+  std::uint32_t count = 0;
+  const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), count);
+  constexpr std::uint32_t kMost = 1u << 20;
+  if (error == std::errc() && end == word.data() + word.size() && count > 0 && count <= kMost)
+    return int(count);
+  throw InputError("this count of chips makes no plan")
+      .at("--chips")
+      .found(word.empty() ? "nothing" : word)
+      .wanted(fmt::format("1 to {}; of several kinds of chip one count for each", kMost));
+}
 
 void add_options(Command& command, PlanOptions& o, Counts& n) {
   command.add("--model", o.model, "Preset: " + fmt::format("{}", fmt::join(preset_names(), ", ")));
   command.add(
       "--chip", o.chip,
       "Chip: a name of `autarky chip list`, a sheet's path, or local: this machine; several "
-      "with commas for --budget and --deadline");
-  command.add("--chips", n.chips, "How many of them");
-  command.add("--network", o.network, "Network between nodes; the chip's usual one");
+      "with commas share one job, or are compared by --budget and --deadline");
+  command.add("--chips", n.chips, "How many of them; of several kinds a count for each, 512,256");
+  command.add("--network", o.network,
+              "Network between nodes, of several kinds of chip for each or for all; the usual one");
   command.add("--seq", n.seq, "Tokens of a sequence; the model's longest");
   command.add("--global-batch", n.batch, "Sequences of a step");
   command.add("--dtype", o.dtype, "Type of the products, bf16 (default) or f32");
@@ -112,6 +137,38 @@ void check_question(const Command& command) {
           .hint(fmt::format("Leave {} out, and plan again with the number", option));
 }
 
+std::vector<ChipGroup> read_groups(const PlanOptions& o, const std::string& chips,
+                                   const Calibration& fitted) {
+  const auto kinds = o.kinds(), counts = split(chips);
+  auto networks = split(o.network);
+  if (counts.size() != kinds.size())
+    throw InputError("a plan needs a count of every kind of chip")
+        .at("--chips")
+        .found(chips.empty() ? "nothing" : chips)
+        .wanted(fmt::format("a count for {}", fmt::join(kinds, " and for ")));
+  constexpr std::size_t kMostKinds = 4;
+  if (kinds.size() > kMostKinds)
+    throw InputError("too many kinds of chip for one job")
+        .at("--chip")
+        .found(std::to_string(kinds.size()))
+        .wanted(fmt::format("at most {}", kMostKinds));
+  if (networks.size() < 2) networks.resize(kinds.size(), o.network);
+  if (networks.size() != kinds.size())
+    throw InputError("networks and kinds of chip differ in number")
+        .at("--network")
+        .found(std::to_string(networks.size()))
+        .wanted(fmt::format("one, or {}", kinds.size()));
+  std::vector<ChipGroup> groups;
+  for (std::size_t k = 0; k < kinds.size(); ++k) {
+    const int count = chip_count(counts[k]);
+    groups.push_back(chip_group(kinds[k] == "local"
+                                    ? local_device(o, networks[k], count, fitted)
+                                    : device(kinds[k], networks[k], o.profile, fitted),
+                                count));
+  }
+  return groups;
+}
+
 }  // namespace
 
 bool parse(Command& command, PlanOptions& o) {
@@ -129,17 +186,19 @@ bool parse(Command& command, PlanOptions& o) {
     check_question(command);
     return true;
   }
-  PlanRequest& r = o.request;
-  r.chips = int(counted(n.chips, "--chips"));
   if (o.measure) check_measurable(o);
-  put_on(r, o.chip == "local" ? local_device(o, r.chips, fitted)
-                              : device(o.chip, o.network, o.profile, fitted));
-  if (n.chips > (1u << 20))
-    throw InputError("too many chips")
-        .at("--chips")
-        .found(std::to_string(n.chips))
-        .wanted("at most 1048576");
+  o.request.groups = read_groups(o, n.chips, fitted);
   return true;
+}
+
+std::vector<std::string> PlanOptions::kinds() const { return split(chip); }
+
+std::string chips_text(const PlanRequest& request) {
+  std::string text;
+  for (const auto& group : request.groups)
+    text +=
+        fmt::format("{}{} x {}", text.empty() ? "" : " and ", group.chips, group.device.chip.name);
+  return text;
 }
 
 }  // namespace autarky::cli

@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
 
@@ -17,7 +18,7 @@ class Kind {
  public:
   Kind(const FleetRequest& r, const std::string& chip, const Calibration& fitted)
       : r_(r), plan_(r.plan), sheet_(chip_sheet(chip)) {
-    put_on(plan_, device(chip, r.network, r.profile, fitted));
+    plan_.groups = {chip_group(device(chip, r.network, r.profile, fitted), 0)};
     plan_.keep = 1;
   }
 
@@ -52,7 +53,8 @@ class Kind {
   // The power of two whose chips have at least half of the memory of weights, gradients and
   // moments.
   int least() const {
-    const double chips = 8.0 * double(parameter_count(plan_.model)) / double(plan_.memory_bytes);
+    const double chips =
+        8.0 * double(parameter_count(plan_.model)) / double(plan_.groups[0].memory_bytes);
     return std::max(0, int(std::floor(std::log2(chips))));
   }
 
@@ -86,7 +88,7 @@ class Kind {
 
   Fleet of(int chips) {
     Fleet f{.chip = sheet_.id, .chips = chips};
-    plan_.chips = chips;
+    plan_.groups[0].chips = chips;
     SearchResult found;
     try {
       found = search_layouts(plan_, [](std::int64_t, std::int64_t) {});
@@ -101,7 +103,9 @@ class Kind {
     }
     const auto failures =
         reliability(plan_.model, chips, r_.chip_days_per_failure, r_.storage_bytes_per_s);
-    f.cost = run_cost(sheet_, f.layout.prediction, chips, r_.tokens, failures.goodput.share);
+    f.cost = run_cost(std::array{PricedChips{sheet_, chips}}, f.layout.prediction, r_.tokens,
+                      failures.goodput.share);
+    f.words = to_string(f.layout, plan_);
     return f;
   }
 

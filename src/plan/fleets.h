@@ -12,7 +12,7 @@
 namespace autarky {
 
 struct FleetRequest {
-  PlanRequest plan;  // without chips and device
+  PlanRequest plan;  // without chips
   std::vector<std::string> chips;
   std::string network = {}, profile = {};
   double tokens = 0;
@@ -25,6 +25,7 @@ struct Fleet {
   std::string chip;
   int chips = 0;  // 2^n, or 3 x 2^n where that is better and has a layout
   PlannedLayout layout = {};
+  std::string words = {};  // for it
   RunCost cost = {};
   std::string refused = {};  // why there is none of these chips; empty: there is one
 };

@@ -1,6 +1,7 @@
 #include "plan/layouts.h"
 
 #include <algorithm>
+#include <numeric>
 
 namespace autarky {
 namespace {
@@ -28,11 +29,17 @@ class Layouts {
  public:
   explicit Layouts(const PlanRequest& r) : r_(r) {}
 
-  std::vector<EngineOptions> list() {
-    for (const auto tp : divisors(r_.chips, r_.model.heads))
-      for (const auto pp : divisors(r_.chips / tp, r_.model.layers)) {
-        const std::int64_t dp = r_.chips / tp / pp;
-        if (r_.global_batch % dp == 0) mesh(int(tp), int(pp), int(dp));
+  std::vector<Candidate> list() {
+    std::int64_t shared = 0;  // what divides the chips of each kind
+    for (const auto& group : r_.groups) shared = std::gcd(shared, group.chips);
+    for (const auto tp : divisors(shared, r_.model.heads))
+      for (const auto dp : divisors(shared / tp, r_.global_batch)) {
+        const std::int64_t pp = r_.chips() / (tp * dp);
+        if (r_.global_batch % dp != 0 || pp > r_.model.layers) continue;
+        groups_.clear();
+        for (std::size_t g = 0; g < r_.groups.size(); ++g)
+          groups_.push_back({g, int(r_.groups[g].chips / (tp * dp))});
+        mesh(int(tp), int(pp), int(dp));
       }
     return std::move(all_);
   }
@@ -79,21 +86,29 @@ class Layouts {
     for (o.chunks = 2; o.chunks * pp <= r_.model.layers; ++o.chunks) stages(o);
   }
 
-  // Balanced, and with lighter ends.
+  // Balanced, and with lighter ends; kinds of chip in every order.
   void stages(EngineOptions o) {
-    all_.push_back(o);
+    if (groups_.size() > 1) {
+      auto groups = groups_;
+      const auto by_group = [](const StageGroup& a, const StageGroup& b) {
+        return a.group < b.group;
+      };
+      do all_.push_back({o, groups});
+      while (std::next_permutation(groups.begin(), groups.end(), by_group));
+      return;
+    }
+    all_.push_back({o, groups_});
     o.stage_layers = lighter_ends(int(o.model.layers), o.mesh.size(Axis::pp) * o.chunks);
-    if (!o.stage_layers.empty()) all_.push_back(std::move(o));
+    if (!o.stage_layers.empty()) all_.push_back({std::move(o), groups_});
   }
 
   const PlanRequest& r_;
-  std::vector<EngineOptions> all_;
+  std::vector<StageGroup> groups_;  // of the mesh, in their order in the request
+  std::vector<Candidate> all_;
 };
 
 }  // namespace
 
-std::vector<EngineOptions> all_layouts(const PlanRequest& request) {
-  return Layouts(request).list();
-}
+std::vector<Candidate> all_layouts(const PlanRequest& request) { return Layouts(request).list(); }
 
 }  // namespace autarky

@@ -8,21 +8,36 @@
 namespace autarky {
 namespace {
 
-std::vector<StageCosts> costs_of(std::span<const Program> kinds, const Device& device, bool again,
-                                 std::span<const MeasuredBlocks> measured = {}) {
-  std::vector<StageCosts> costs;
-  for (std::size_t k = 0; k < kinds.size(); ++k)
-    costs.emplace_back(kinds[k], device, again, measured.empty() ? MeasuredBlocks{} : measured[k]);
-  return costs;
-}
+// Costs of the stand-in's stages, on every device that a stage has.
+class KindCosts {
+ public:
+  KindCosts(std::span<const Program> kinds, const StageDevices& devices, bool again,
+            std::span<const MeasuredBlocks> measured = {})
+      : devices_(devices) {
+    for (const Device* d : devices)
+      if (auto& costs = by_device_[d]; costs.empty())
+        for (std::size_t k = 0; k < kinds.size(); ++k)
+          costs.emplace_back(kinds[k], *d, again,
+                             measured.empty() ? MeasuredBlocks{} : measured[k]);
+  }
 
-Outline outline_of(const Device& device, const Schedule& schedule, const std::vector<int>& parts,
-                   std::span<const StageCosts> kinds) {
-  Outline outline{&device.stack, &schedule, {}, parts};
-  const std::size_t stages = schedule.stages.size();
-  for (std::size_t s = 0; s < stages; ++s)
-    outline.stages.push_back(&kinds[kind_of_stage(s, stages, kinds.size())]);
-  return outline;
+  const std::vector<StageCosts>& of(const Device* device) const { return by_device_.at(device); }
+  std::vector<const StageCosts*> by_stage() const {
+    std::vector<const StageCosts*> stages;
+    for (std::size_t s = 0; s < devices_.size(); ++s) {
+      const auto& kinds = of(devices_[s]);
+      stages.push_back(&kinds[kind_of_stage(s, devices_.size(), kinds.size())]);
+    }
+    return stages;
+  }
+
+ private:
+  const StageDevices& devices_;
+  std::map<const Device*, std::vector<StageCosts>> by_device_;
+};
+
+StageDevices on_all_stages(const EngineOptions& o, const Device& device) {
+  return StageDevices(std::size_t(o.mesh.size(Axis::pp)), &device);
 }
 
 Schedule schedule_of(const EngineOptions& o) {
@@ -58,39 +73,53 @@ std::vector<int> layers_of_parts(const EngineOptions& options) {
 }
 
 Prediction predict(const EngineOptions& o, const Schedule& schedule, const std::vector<int>& parts,
-                   std::span<const StageCosts> kinds, const Device& device) {
-  const auto stages = std::size_t(o.mesh.size(Axis::pp));
-  const OutlineTime time = simulate(outline_of(device, schedule, parts, kinds));
+                   std::span<const StageCosts* const> stages) {
+  const OutlineTime time = simulate(Outline{&schedule, {stages.begin(), stages.end()}, parts});
   Prediction p;
   p.spent = time.spent[std::size_t(time.slowest)];
+  const double ranks = o.mesh.ranks() / double(stages.size());  // of a stage
+  double jitter = 0, peaks = 0;                                 // peaks: of all ranks
+  for (const auto* stage : stages) {
+    jitter = std::max(jitter, stage->device().stack.jitter);
+    peaks += stage->device().chip.peak(o.dtype) * ranks;
+  }
   // The slowest of n normal deviates is about sqrt(2 ln n) standard deviations late.
-  const double ranks = o.mesh.ranks();
-  p.spent[Part::jitter] = time.step_s * device.stack.jitter * std::sqrt(2 * std::log(ranks));
+  p.spent[Part::jitter] = time.step_s * jitter * std::sqrt(2 * std::log(double(o.mesh.ranks())));
   p.step_s = time.step_s + p.spent[Part::jitter];
   const double tokens = double(o.batch * o.seq) * o.microbatches * o.mesh.size(Axis::dp);
   p.tokens_per_s = tokens / p.step_s;
-  p.mfu = p.tokens_per_s * model_flops_per_token(o.model, o.seq) /
-          (device.chip.peak(o.dtype) * o.mesh.ranks());
-  for (const auto& spent : time.spent) p.hfu += spent[Part::flops] / (double(stages) * p.step_s);
+  p.mfu = p.tokens_per_s * model_flops_per_token(o.model, o.seq) / peaks;
+  for (std::size_t s = 0; s < stages.size(); ++s)
+    p.hfu += time.spent[s][Part::flops] * stages[s]->device().chip.peak(o.dtype) * ranks /
+             (peaks * p.step_s);
   return p;
+}
+
+Prediction predict(const EngineOptions& o, std::span<const Program> stand_in,
+                   const StageDevices& devices) {
+  const KindCosts costs(stand_in, devices, o.recompute == Recompute::selective);
+  return predict(o, schedule_of(o), layers_of_parts(o), costs.by_stage());
 }
 
 Prediction predict(const EngineOptions& o, std::span<const Program> stand_in, const Device& device,
                    std::span<const MeasuredBlocks> measured) {
-  const auto costs = costs_of(stand_in, device, o.recompute == Recompute::selective, measured);
-  return predict(o, schedule_of(o), layers_of_parts(o), costs, device);
+  const StageDevices devices = on_all_stages(o, device);
+  const KindCosts costs(stand_in, devices, o.recompute == Recompute::selective, measured);
+  return predict(o, schedule_of(o), layers_of_parts(o), costs.by_stage());
 }
 
-FollowedStep follow(const EngineOptions& o, const Device& device) {
-  const auto costs = costs_of(stand_in(o), device, o.recompute == Recompute::selective);
+FollowedStep follow(const EngineOptions& o, const StageDevices& devices) {
+  const KindCosts costs(stand_in(o), devices, o.recompute == Recompute::selective);
   const Schedule schedule = schedule_of(o);
-  Outline outline = outline_of(device, schedule, layers_of_parts(o), costs);
-  outline.with_timeline = true;
-  FollowedStep step{simulate(outline), {}};
-  const StageCosts& inner = costs[costs.size() / 2];
-  for (const char* block : {"layer.F", "layer.B", "layer.W"})
-    if (const BlockCost* cost = inner.find(block))
-      step.layer.insert(step.layer.end(), cost->ops.begin(), cost->ops.end());
+  FollowedStep step{simulate(Outline{&schedule, costs.by_stage(), layers_of_parts(o), true}), {}};
+  for (const Device* device : devices) {
+    if (!step.layers.empty() && step.layers.back().device == device) continue;
+    auto& layer = step.layers.emplace_back(FollowedStep::Layer{device, {}});
+    const auto& kinds = costs.of(device);
+    for (const char* block : {"layer.F", "layer.B", "layer.W"})
+      if (const BlockCost* cost = kinds[kinds.size() / 2].find(block))
+        layer.ops.insert(layer.ops.end(), cost->ops.begin(), cost->ops.end());
+  }
   return step;
 }
 

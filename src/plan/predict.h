@@ -29,19 +29,28 @@ std::size_t kind_of_stage(std::size_t stage, std::size_t stages, std::size_t kin
 // How many layers every part of the pipeline has. Given ones may be 0.
 std::vector<int> layers_of_parts(const EngineOptions& options);
 
-// `kinds`: the costs of the stand-in's stages.
+// The device of every stage.
+using StageDevices = std::vector<const Device*>;
+
+// `stages`: the costs of every stage, on its device.
 Prediction predict(const EngineOptions& options, const Schedule& schedule,
-                   const std::vector<int>& part_layers, std::span<const StageCosts> kinds,
-                   const Device& device);
-// `measured`: of each stage of the stand-in; empty: all is modelled.
+                   const std::vector<int>& part_layers, std::span<const StageCosts* const> stages);
+Prediction predict(const EngineOptions& options, std::span<const Program> stand_in,
+                   const StageDevices& devices);
+// On one device. `measured`: of each stage of the stand-in; empty: all is modelled.
 Prediction predict(const EngineOptions& options, std::span<const Program> stand_in,
                    const Device& device, std::span<const MeasuredBlocks> measured = {});
 
-// The step slot by slot, and the operations of an inner stage's layer forward and backward.
+// The step slot by slot, and for every device the operations of an inner stage's layer forward and
+// backward.
 struct FollowedStep {
+  struct Layer {
+    const Device* device;
+    std::vector<NodeTime> ops;
+  };
   OutlineTime time;
-  std::vector<NodeTime> layer;
+  std::vector<Layer> layers;
 };
-FollowedStep follow(const EngineOptions& options, const Device& device);
+FollowedStep follow(const EngineOptions& options, const StageDevices& devices);
 
 }  // namespace autarky

@@ -15,12 +15,33 @@ double waiting_share(const Prediction& p) {
   return waiting / p.step_s;
 }
 
-std::optional<Money> money_of(const ChipSheet& chip, double chips, double hours) {
-  if (const auto& rent = chip.price_usd_per_hour)
+std::optional<Money> money_of(const PricedChips& of, double hours) {
+  const double chips = double(of.chips);
+  if (const auto& rent = of.sheet.price_usd_per_hour)
     return Money{chips * hours * rent->low, chips * hours * rent->high, false};
-  if (const auto& price = chip.price_usd)
+  if (const auto& price = of.sheet.price_usd)
     return Money{chips * price->low, chips * price->high, true};
   return std::nullopt;
+}
+
+std::optional<Money> money_of(std::span<const PricedChips> chips, double hours) {
+  std::optional<Money> sum;
+  for (const auto& of : chips) {
+    const auto money = money_of(of, hours);
+    if (!money || (sum && sum->bought != money->bought)) return std::nullopt;
+    sum = Money{money->low + (sum ? sum->low : 0), money->high + (sum ? sum->high : 0),
+                money->bought};
+  }
+  return sum;
+}
+
+std::optional<double> power_w(std::span<const PricedChips> chips) {
+  double sum = 0;
+  for (const auto& of : chips) {
+    if (!of.sheet.power_w) return std::nullopt;
+    sum += double(of.chips) * of.sheet.power_w->value;
+  }
+  return sum;
 }
 
 }  // namespace
@@ -29,20 +50,19 @@ double compute_optimal_tokens(const ModelConfig& model) {
   return 20 * double(parameter_count(model));
 }
 
-RunCost run_cost(const ChipSheet& chip, const Prediction& step, std::int64_t chips, double tokens,
+RunCost run_cost(std::span<const PricedChips> chips, const Prediction& step, double tokens,
                  double goodput) {
   RunCost cost;
   cost.tokens = tokens;
   const double seconds = tokens / step.tokens_per_s / goodput;
   cost.days = seconds / 86400;
-  if (chip.power_w) {
+  if (const auto power = power_w(chips)) {
     const double waiting = waiting_share(step);
-    const double watts =
-        double(chips) * chip.power_w->value * (kWaiting * waiting + kComputing * (1 - waiting));
+    const double watts = *power * (kWaiting * waiting + kComputing * (1 - waiting));
     cost.step_joules = watts * step.step_s;
     cost.kwh = watts * seconds / 3.6e6;
   }
-  cost.money = money_of(chip, double(chips), seconds / 3600);
+  cost.money = money_of(chips, seconds / 3600);
   return cost;
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 #include <cstdint>
 #include <optional>
+#include <span>
 
 #include "plan/predict.h"
 #include "sim/chip_sheet.h"
@@ -21,14 +22,20 @@ struct Money {
 struct RunCost {
   double tokens = 0;
   double days = 0;                    // with what failures leave
-  std::optional<double> step_joules;  // of all chips; none: the sheet has no power
+  std::optional<double> step_joules;  // of all chips; none: a sheet has no power
   std::optional<double> kwh;          // of the run, repeated work too
-  std::optional<Money> money;         // none: the sheet has no price
+  std::optional<Money> money;         // none: a sheet has no price, or some rent and some sell
+};
+
+// Of one kind.
+struct PricedChips {
+  ChipSheet sheet;
+  std::int64_t chips = 0;
 };
 
 // goodput: the share of the time that moves training forward (goodput.h). Energy is the chips'
 // alone: hosts, network and cooling are not in it.
-RunCost run_cost(const ChipSheet& chip, const Prediction& step, std::int64_t chips, double tokens,
+RunCost run_cost(std::span<const PricedChips> chips, const Prediction& step, double tokens,
                  double goodput);
 
 }  // namespace autarky

@@ -2,14 +2,16 @@
 
 namespace autarky {
 
-std::vector<Sensitivity> sensitivities(const PlannedLayout& plan, const Device& device) {
+std::vector<Sensitivity> sensitivities(const PlannedLayout& plan, const PlanRequest& request) {
   const auto kinds = stand_in(plan.options, Pass::schedule);
-  const double before = predict(plan.options, kinds, device).step_s;
+  const double before = predict(plan.options, kinds, devices_of(plan, request)).step_s;
   std::vector<Sensitivity> all;
+  // Of all kinds of chip at once.
   const auto add = [&](const char* of, auto&& change) {
-    Device better = device;
-    change(better);
-    all.push_back({of, predict(plan.options, kinds, better).step_s / before - 1});
+    PlanRequest better = request;
+    for (auto& group : better.groups) change(group.device);
+    const double after = predict(plan.options, kinds, devices_of(plan, better)).step_s;
+    all.push_back({of, after / before - 1});
   };
   constexpr double kMore = 1.1;
   add("peak of products", [](Device& d) {

@@ -47,7 +47,7 @@ CompiledRun::CompiledRun(const PublishedRun& run)
   std::vector<StageMemory> memory(stand_in_.begin(), stand_in_.end());
   const Schedule schedule = make_schedule(options_.schedule, options_.mesh.size(Axis::pp),
                                           options_.chunks, options_.microbatches);
-  memory_bytes_ = total(largest_stage(memory, schedule, layers_of_parts(options_)).bytes);
+  memory_bytes_ = most(memory_of_stages(memory, schedule, layers_of_parts(options_)));
   if (run.half_batches) device_.stack.tensor = TensorOverlap::half_batches;
 }
 

@@ -1,6 +1,7 @@
 #include "sim/block_cost.h"
 
 #include <algorithm>
+#include <limits>
 #include <map>
 #include <set>
 
@@ -125,7 +126,7 @@ class BlockClock {
     const Node& node = graph_.nodes[n];
     const Queue queue = queue_of(node);
     double s = movement_seconds(node, in, out, mesh_, d_.chip.links);
-    if (node.op->movement != Movement::collective) return message(n, in, s);
+    if (node.op->movement != Movement::collective) return message(n, double(bytes_moved(in, out)));
     s += d_.chip.launch_s;
     // Several operands are packed into one message, and unpacked.
     if (in.size() > 1 && !d_.stack.merged)
@@ -162,17 +163,21 @@ class BlockClock {
     return parts * d_.stack.part_calls * d_.stack.host_s;
   }
 
-  void message(std::size_t n, Types in, double s) {
-    const int tp = mesh_.size(Axis::tp) * mesh_.size(Axis::tpr);
-    if (d_.stack.scatter_messages && tp > 1 && !is_split_over_tp(n)) {
-      const double bytes = double(in[0].bytes());
-      const auto links = std::span(d_.chip.links);
-      s = message_seconds(bytes / tp, group_of(mesh_, Axis::pp).stride, links) +
-          collective_seconds(Collective::all_gather, bytes, {tp, 1}, links);
-    }
+  void message(std::size_t n, double bytes) {
+    const double s = message_s(n, bytes, group_of(mesh_, Axis::pp).stride);
     cost_.message_s += s;
+    cost_.far_message_s += message_s(n, bytes, std::numeric_limits<int>::max());
     place(n, {Axis::pp}, now_, s);
     record(graph_.nodes[n], s, {});
+  }
+
+  double message_s(std::size_t n, double bytes, int stride) const {
+    const int tp = mesh_.size(Axis::tp) * mesh_.size(Axis::tpr);
+    const auto links = std::span(d_.chip.links);
+    if (!d_.stack.scatter_messages || tp == 1 || is_split_over_tp(n))
+      return message_seconds(bytes, stride, links);
+    return message_seconds(bytes / tp, stride, links) +
+           collective_seconds(Collective::all_gather, bytes, {tp, 1}, links);
   }
 
   bool is_split_over_tp(std::size_t n) const {

@@ -18,9 +18,10 @@ struct NodeSpan {
 };
 
 struct BlockCost {
-  Seconds seconds;       // until the compute queue is done
-  double data_s = 0;     // transfers that go on beside what follows
-  double message_s = 0;  // a send's way to the next stage
+  Seconds seconds;           // until the compute queue is done
+  double data_s = 0;         // transfers that go on beside what follows
+  double message_s = 0;      // a send's way to the next stage
+  double far_message_s = 0;  // the same over the outermost tier, to a stage of other chips
   std::vector<NodeSpan> spans;
   std::vector<NodeTime> ops;
 

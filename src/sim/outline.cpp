@@ -22,9 +22,10 @@ class StageItems {
  public:
   struct Item {
     enum Kind : std::uint8_t { call, gather, reduce, send, receive } kind;
-    bool gradient = false;  // of a message: goes back
-    bool gathered = false;  // of a call: its parameters come by a gather
-    const BlockCost* cost = nullptr;
+    bool gradient = false;            // of a message: goes back
+    bool gathered = false;            // of a call: its parameters come by a gather
+    const BlockCost* cost = nullptr;  // of all but messages
+    double message_s = 0;
     const Slot* slot = nullptr;  // of a call
   };
 
@@ -72,12 +73,24 @@ class StageItems {
     return p;
   }
 
-  void add_message(const Message& m) {
+  static const BlockCost& message_of(const StageCosts& costs, bool gradient) {
     // Of chunks that go round the last stage sends to the first, and back: the same bytes.
-    const BlockCost* cost = costs_.find(m.gradient ? "send.dx" : "send.y");
-    if (!cost) cost = costs_.find(m.gradient ? "send.y" : "send.dx");
+    const BlockCost* cost = costs.find(gradient ? "send.dx" : "send.y");
+    if (!cost) cost = costs.find(gradient ? "send.y" : "send.dx");
     AUTARKY_CHECK(cost != nullptr, "a message between stages without a block");
-    items_.push_back({m.sent ? Item::send : Item::receive, m.gradient, false, cost});
+    return *cost;
+  }
+
+  void add_message(const Message& m) {
+    const int stages = int(o_.stages.size()), step = m.sent != m.gradient ? 1 : -1;
+    const StageCosts& other = *o_.stages[std::size_t((stage_ + step + stages) % stages)];
+    const BlockCost& cost = message_of(costs_, m.gradient);
+    // Between two kinds of chip what is slower counts.
+    const double seconds =
+        &other.device() == &costs_.device()
+            ? cost.message_s
+            : std::max(cost.far_message_s, message_of(other, m.gradient).far_message_s);
+    items_.push_back({m.sent ? Item::send : Item::receive, m.gradient, false, nullptr, seconds});
   }
 
   void add_call(const Block& b) {
@@ -130,7 +143,7 @@ using Channels = std::vector<std::array<Channel, 2>>;
 class OutlineWalk {
  public:
   OutlineWalk(const Outline& o, int stage)
-      : stack_(*o.stack),
+      : stack_(o.stages[std::size_t(stage)]->device().stack),
         clock_(stack_),
         items_(StageItems(o, stage).take()),
         stage_(stage),
@@ -149,7 +162,7 @@ class OutlineWalk {
         Channel& c = channels[std::size_t(stage_)][item.gradient];
         if (c.taken == c.arrivals.size()) return moved;
         clock_.receive(c.arrivals[c.taken++]);
-        if (stack_.messages_stop) clock_.stop(item.cost->message_s);
+        if (stack_.messages_stop) clock_.stop(item.message_s);
       } else {
         run(item, channels);
       }
@@ -185,7 +198,7 @@ class OutlineWalk {
     } else if (item.kind == Item::send) {
       const int to =
           (stage_ + (item.gradient ? -1 : 1) + int(channels.size())) % int(channels.size());
-      channels[std::size_t(to)][item.gradient].arrivals.push_back(clock_.send(*item.cost));
+      channels[std::size_t(to)][item.gradient].arrivals.push_back(clock_.send(item.message_s));
     } else {
       const bool gather = item.kind == Item::gather;
       if (!gather && !stack_.overlap_gradients) return void(late_s_ += item.cost->data_s);
@@ -253,7 +266,8 @@ Seconds done_again(const Graph& forward, const Mesh& mesh, const Device& device)
 }  // namespace
 
 StageCosts::StageCosts(const Program& program, const Device& device, bool again,
-                       const MeasuredBlocks& measured) {
+                       const MeasuredBlocks& measured)
+    : device_(&device) {
   for (const auto& block : program.blocks) {
     const auto found = measured.find(block.graph.name);
     const std::span<const double> seconds =

@@ -18,10 +18,11 @@ namespace autarky {
 class StageCosts {
  public:
   // again: what the stack recomputes selectively is added to the backward pass. Blocks that are not
-  // in `measured` are modelled.
+  // in `measured` are modelled. The device stays where it is.
   StageCosts(const Program& program, const Device& device, bool again,
              const MeasuredBlocks& measured = {});
 
+  const Device& device() const { return *device_; }
   // Null: the stage has no such block.
   const BlockCost* find(const std::string& block) const;
   // What comes once per step: for the stage, and for every layer of it.
@@ -29,15 +30,15 @@ class StageCosts {
   const BlockCost& once_per_layer() const { return once_per_layer_; }
 
  private:
+  const Device* device_;
   std::map<std::string, BlockCost> blocks_;
   BlockCost once_, once_per_layer_;
 };
 
 struct Outline {
-  const Stack* stack = nullptr;
   const Schedule* schedule = nullptr;
-  std::vector<const StageCosts*> stages;
-  std::vector<int> part_layers;  // by part: Schedule::part_of
+  std::vector<const StageCosts*> stages;  // on one device, or on several
+  std::vector<int> part_layers;           // by part: Schedule::part_of
   bool with_timeline = false;
 };
 

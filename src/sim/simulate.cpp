@@ -47,7 +47,7 @@ class StageWalk {
         arrived.pop_front();
       } else if (work == Work::send) {
         wait(call);
-        ends_[next_] = clock_.send(cost(call));
+        ends_[next_] = clock_.send(cost(call).message_s);
         mail[{p_.stage, p_.stage + step_of<Send>(call)}].push_back(ends_[next_]);
       } else {
         run(call, work);

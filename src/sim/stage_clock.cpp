@@ -36,8 +36,8 @@ void StageClock::wait_for_data(double transfer) {
   data_done_ = transfer;
 }
 
-double StageClock::send(const BlockCost& block) {
-  message_free_ = std::max(message_free_, now_) + block.message_s;
+double StageClock::send(double seconds) {
+  message_free_ = std::max(message_free_, now_) + seconds;
   if (!stack_->overlap_messages) {
     spent_[Part::messages] += message_free_ - now_;
     now_ = message_free_;

@@ -24,7 +24,7 @@ class StageClock {
   void wait_for_data(double transfer);
   void wait_for_data() { wait_for_data(data_total_); }
   // When the message is at the other stage.
-  double send(const BlockCost& block);
+  double send(double seconds);
   // Waits for it.
   void receive(double arrival);
   // Stands still for a message's sake.

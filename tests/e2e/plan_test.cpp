@@ -44,8 +44,7 @@ TEST(Plan, WritesAReportAndATrace) {
   ASSERT_EQ(outcome.code, 0) << outcome.err;
   const auto json = last_json(outcome);
   const std::string page = read_file(folder / "plan.html");
-  for (const char* wanted :
-       {"</html>", "llama-17m", "Roofline", "layer.F contract", "the chip&#39;s"})
+  for (const char* wanted : {"</html>", "llama-17m", "Roofline", "layer.F contract", "at most "})
     EXPECT_NE(page.find(wanted), std::string::npos) << wanted;
   EXPECT_EQ(page.find("http"), std::string::npos);  // nothing from outside
   const auto trace = nlohmann::json::parse(read_file(folder / "plan.json"));
@@ -99,6 +98,23 @@ TEST(Plan, RunsARankOfEachKindHere) {
   EXPECT_TRUE(measured["kinds"][0]["blocks"].contains("layer.F"));
 }
 
+TEST(Plan, SizesStagesToSeveralKindsOfChip) {
+  use_kept_figures();
+  const ScratchFolder folder;
+  const auto outcome = run(folder,
+                           "plan --model llama-17m --chip a100-80-sxm,ascend-910b --chips 2,1 "
+                           "--seq 256 --global-batch 8 --recipe plan.yaml --report plan.html "
+                           "--trace plan.json --json");
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  const auto best = nlohmann::json::parse(outcome.out)["plans"][0];
+  ASSERT_EQ(best["stages"].size(), 2u);
+  EXPECT_EQ(int(best["stages"][0]["stages"]) + int(best["stages"][1]["stages"]), 3);
+  EXPECT_TRUE(contains(read_file(folder / "plan.yaml"), "stage_layers"));
+  const std::string page = read_file(folder / "plan.html");
+  EXPECT_TRUE(contains(page, "Roofline of a100-80-sxm") &&
+              contains(page, "Roofline of ascend-910b"));
+}
+
 TEST(Plan, SaysWhatIsWrong) {
   use_kept_figures();
   const ScratchFolder folder;
@@ -116,6 +132,11 @@ TEST(Plan, SaysWhatIsWrong) {
   refused("plan --model llama3-70b --chip a100-80-sxm --chips 2 --global-batch 8",
           "no layout fits");
   refused("plan --validate missing.csv", "missing.csv");
+  refused("plan --model llama-17m --chip a100-80-sxm,ascend-910b --chips 2 --global-batch 8",
+          "a count for a100-80-sxm and for ascend-910b");
+  refused("plan --model llama-17m --chip a100-80-sxm --chips 2x --global-batch 8", "2x");
+  refused("plan --model llama-17m --chip a100-80-sxm,ascend-910b --chips 13,7 --global-batch 8",
+          "13 and 7 chips");
   refused(kSmall + "--budget 5", "--chips");
   refused("plan --model llama-17m --chip a100-80-sxm --global-batch 8 --budget 5 --deadline 5",
           "two questions");

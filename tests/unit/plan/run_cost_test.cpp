@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
+
 #include "models/presets.h"
 
 namespace autarky {
@@ -20,7 +22,7 @@ TEST(RunCost, AddsUpDaysEnergyAndRent) {
   ChipSheet chip;
   chip.power_w = Figure{400, Mark::declared, ""};
   chip.price_usd_per_hour = PriceRange{2, 3, Mark::memory, ""};
-  const RunCost cost = run_cost(chip, half_waiting(), 100, 8.64e10, 0.5);
+  const RunCost cost = run_cost(std::array{PricedChips{chip, 100}}, half_waiting(), 8.64e10, 0.5);
   EXPECT_NEAR(cost.days, 2, 1e-9);  // one of training, as long again for failures
   EXPECT_NEAR(*cost.step_joules, 100 * 400 * 0.675 * 2, 1e-6);
   EXPECT_NEAR(*cost.kwh, 100 * 0.4 * 0.675 * 48, 1e-6);
@@ -31,10 +33,10 @@ TEST(RunCost, AddsUpDaysEnergyAndRent) {
 
 TEST(RunCost, SaysWhatIsUnknown) {
   ChipSheet chip;
-  EXPECT_FALSE(run_cost(chip, half_waiting(), 8, 1e9, 1).kwh);
-  EXPECT_FALSE(run_cost(chip, half_waiting(), 8, 1e9, 1).money);
+  EXPECT_FALSE(run_cost(std::array{PricedChips{chip, 8}}, half_waiting(), 1e9, 1).kwh);
+  EXPECT_FALSE(run_cost(std::array{PricedChips{chip, 8}}, half_waiting(), 1e9, 1).money);
   chip.price_usd = PriceRange{15000, 17000, Mark::memory, ""};
-  const auto money = *run_cost(chip, half_waiting(), 8, 1e9, 1).money;
+  const auto money = *run_cost(std::array{PricedChips{chip, 8}}, half_waiting(), 1e9, 1).money;
   EXPECT_TRUE(money.bought);
   EXPECT_NEAR(money.middle(), 8 * 16000, 1e-9);
 }

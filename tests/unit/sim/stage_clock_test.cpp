@@ -60,12 +60,12 @@ TEST(StageClock, MessagesQueueOnTheWire) {
   Stack stack;
   StageClock clock(stack);
   clock.compute(block(1));
-  EXPECT_DOUBLE_EQ(clock.send(block(0, 0, 2)), 3);
-  EXPECT_DOUBLE_EQ(clock.send(block(0, 0, 2)), 5);
+  EXPECT_DOUBLE_EQ(clock.send(2), 3);
+  EXPECT_DOUBLE_EQ(clock.send(2), 5);
   EXPECT_DOUBLE_EQ(clock.now(), 1);
   stack.overlap_messages = false;
   StageClock stopped(stack);
-  EXPECT_DOUBLE_EQ(stopped.send(block(0, 0, 2)), 2);
+  EXPECT_DOUBLE_EQ(stopped.send(2), 2);
   EXPECT_DOUBLE_EQ(stopped.now(), 2);
 }
 
