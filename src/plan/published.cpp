@@ -13,6 +13,7 @@
 #include "models/flops.h"
 #include "models/parameters.h"
 #include "plan/csv.h"
+#include "sim/chip_sheet.h"
 
 namespace autarky {
 namespace {
@@ -250,8 +251,11 @@ class RowReader {
     else if (has("tokens_per_s")) seconds = tokens / number("tokens_per_s");
     else if (has("achieved_tflops_per_chip"))
       seconds = counted_flops(run) / (number("achieved_tflops_per_chip") * 1e12 * run.chips);
+    else if (has("mfu_percent") && !run.fp8)  // of which peak, where products are fp8, is not said
+      seconds = counted_flops(run) / (number("mfu_percent") / 100 *
+                                      training_peak(chip_sheet(run.chip))->value * run.chips);
     if (seconds > 0 && std::isfinite(seconds)) return seconds;
-    run.refused = "no step time, tokens/s, or TFLOP/s in a known way of counting";
+    run.refused = "no step time, tokens/s, or TFLOP/s or MFU in a known way of counting";
     return 0;
   }
 

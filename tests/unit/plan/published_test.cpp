@@ -6,6 +6,8 @@
 #include <sstream>
 
 #include "base/error.h"
+#include "models/flops.h"
+#include "plan/csv.h"
 #include "plan/fit.h"
 #include "unit/formats/scratch_folder.h"
 
@@ -67,6 +69,40 @@ TEST(PublishedRuns, WantTheirColumnsAndNumbers) {
 }
 
 // One row that cannot be understood does not keep the others from being compared.
+// A table with one of the runs, whose columns are changed.
+fs::path table_of(const ScratchFolder& folder, const std::string& id,
+                  const std::map<std::string, std::string>& changed) {
+  std::string names, values;
+  for (auto row : read_csv(kRuns)) {
+    if (row["id"] != id) continue;
+    for (const auto& [column, value] : changed) row[column] = value;
+    for (const auto& [column, value] : row) {
+      names += (names.empty() ? "" : ",") + column;
+      values += (values.empty() ? "\"" : ",\"") + value + "\"";
+    }
+  }
+  return folder.write("one.csv", names + "\n" + values + "\n");
+}
+
+TEST(PublishedRuns, WithTheirMfuAloneHaveAStepTime) {
+  const ScratchFolder folder;
+  const auto whole = read_published_runs(kRuns);
+  const auto& run = find(whole, "llama3_405B_16k");
+  const double flops = double(run.options.batch * run.options.seq) * run.options.microbatches *
+                       run.options.mesh.size(Axis::dp) *
+                       model_flops_per_token(run.options.model, run.options.seq);
+  std::map<std::string, std::string> only = {{"step_time_s", ""},
+                                             {"tokens_per_s", ""},
+                                             {"achieved_tflops_per_chip", ""},
+                                             {"mfu_percent", "40"},
+                                             {"flops_definition", "mfu_causal"}};
+  const auto read = read_published_runs(table_of(folder, run.id, only));
+  EXPECT_EQ(read[0].refused, "");
+  EXPECT_NEAR(read[0].step_s, flops / (0.4 * 989.4e12 * run.chips), 1e-3 * read[0].step_s);
+  only["precision_gemm"] = "fp8";
+  EXPECT_NE(read_published_runs(table_of(folder, run.id, only))[0].refused, "");
+}
+
 TEST(PublishedRuns, OfUnknownChipsStacksAndLayoutsAreRefusedWithTheReason) {
   const ScratchFolder folder;
   std::string text = read_file(kRuns);
