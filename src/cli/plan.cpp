@@ -93,6 +93,10 @@ Json to_json(const Reliability& r) {
   return {{"chip_days_per_failure", r.model.chip_days_per_failure},
           {"failures_per_day", r.goodput.failures_per_day},
           {"share", r.goodput.share},
+          {"lost",
+           {{"checkpoints", r.goodput.checkpoint_share},
+            {"repeated", r.goodput.repeated_share},
+            {"down", r.goodput.down_share}}},
           {"checkpoint_interval_s", r.interval_s},
           {"checkpoint_bytes", r.checkpoint.bytes},
           {"checkpoint_stop_s", r.checkpoint.stop_s},
@@ -103,14 +107,18 @@ Json to_json(const Reliability& r) {
 
 void show(const Reliability& r) {
   const auto& c = r.checkpoint;
+  const auto& g = r.goodput;
   print(fmt::format(
       "\nFailures: one in {:.0f} chip-days are {:.2f} a day; {:.1f}% of the time goes into "
-      "training,\nwith a checkpoint every {} (by Young {}, by Daly {}). A checkpoint is {}: steps "
-      "stop for {},\nand it is written in {} beside them.\n",
-      r.model.chip_days_per_failure, r.goodput.failures_per_day, 100 * r.goodput.share,
-      human_seconds(r.interval_s), human_seconds(young_interval_s(r.model)),
-      human_seconds(daly_interval_s(r.model)), human_bytes(c.bytes), human_seconds(c.stop_s),
-      human_seconds(c.write_s)));
+      "training, "
+      "{:.1f}% into\ncheckpoints, {:.1f}% into work done again and {:.1f}% into waiting, with a "
+      "checkpoint every {} (by Young {},\nby Daly {}). A checkpoint is {}: steps stop for {}, and "
+      "it "
+      "is written in {} beside them.\n",
+      r.model.chip_days_per_failure, g.failures_per_day, 100 * g.share, 100 * g.checkpoint_share,
+      100 * g.repeated_share, 100 * g.down_share, human_seconds(r.interval_s),
+      human_seconds(young_interval_s(r.model)), human_seconds(daly_interval_s(r.model)),
+      human_bytes(c.bytes), human_seconds(c.stop_s), human_seconds(c.write_s)));
 }
 
 void show(const std::vector<Sensitivity>& all) {
@@ -157,7 +165,7 @@ void search(const Command& command, const PlanOptions& o) {
                                            o.chip_days_per_failure, o.storage_gb_per_s * 1e9);
   const RunCost cost =
       run_cost(priced(o), result.best.front().prediction, o.tokens, failures.goodput.share);
-  if (!o.report.empty()) write_plan_report(o, result, cost_text(cost));
+  if (!o.report.empty()) write_plan_report(o, result, failures, cost_text(cost));
   if (!o.trace.empty()) write_plan_trace(o, result.best.front());
   if (!command.json()) {
     show(result, o);

@@ -39,7 +39,7 @@ std::string svg(double height, const std::string& inside) {
 }
 
 int colour_of(const std::string& operation) {
-  return operation == "forward" ? 0 : operation == "backward" ? 1 : 2;
+  return operation == "forward" ? 0 : operation == "backward" ? 1 : operation == "weights" ? 2 : 3;
 }
 
 }  // namespace
@@ -126,6 +126,17 @@ std::string draw_waterfall(const Prediction& p) {
       bars.add(std::string(kPartNames[i]), seconds, i == 0 ? 2 : 1, words(seconds));
   }
   bars.add_sum("the step", words(p.step_s));
+  return svg(bars.height(), bars.drawn());
+}
+
+std::string draw_run(const Goodput& g) {
+  FloatingBars bars(1);
+  const auto words = [](double share) { return fmt::format("{:.2f}%", 100 * share); };
+  bars.add("training that counts", g.share, 2, words(g.share));
+  bars.add("checkpoints", g.checkpoint_share, 1, words(g.checkpoint_share));
+  bars.add("work done again", g.repeated_share, 1, words(g.repeated_share));
+  bars.add("until the job is back", g.down_share, 1, words(g.down_share));
+  bars.add_sum("the run", words(1));
   return svg(bars.height(), bars.drawn());
 }
 

@@ -40,7 +40,8 @@ std::string table_of(const SearchResult& result, const PlanRequest& request) {
 
 }  // namespace
 
-void write_plan_report(const PlanOptions& o, const SearchResult& result, const std::string& cost) {
+void write_plan_report(const PlanOptions& o, const SearchResult& result,
+                       const Reliability& failures, const std::string& cost) {
   const PlannedLayout& best = result.best.front();
   const Prediction& p = best.prediction;
   const FollowedStep step = follow(best.options, devices_of(best, o.request));
@@ -62,10 +63,11 @@ void write_plan_report(const PlanOptions& o, const SearchResult& result, const s
       "<h2>Best layouts</h2>\n<div class=\"card wide\">" + table_of(result, o.request) + "</div>\n";
   body += card(
       "Time line of the first: forward (blue), backward (orange), gradients of weights apart "
-      "(green)",
+      "(green), once per step (violet)",
       draw_timeline(step.time));
   body +=
       card("From FLOPs at the peak to the step, on the stage that is done last", draw_waterfall(p));
+  body += card("From the run's time to what moves training forward", draw_run(failures.goodput));
   body += card("Memory of the stage that needs most",
                draw_memory(best.memory, best.memory_limit_bytes));
   for (const auto& [device, ops] : step.layers)

@@ -7,10 +7,10 @@
 namespace autarky::cli {
 
 // Self-contained: the best layouts; of the first the time line of its stages, the waterfall from
-// FLOPs to the step, memory by kind, roofline of a layer's operations. `cost`: of the run, in
-// words.
+// FLOPs to the step, what failures leave of the run, memory by kind, roofline of a layer's
+// operations. `cost`: of the run, in words.
 void write_plan_report(const PlanOptions& options, const SearchResult& result,
-                       const std::string& cost);
+                       const Reliability& failures, const std::string& cost);
 
 // Stages of the first layout as processes, its slots as events.
 void write_plan_trace(const PlanOptions& options, const PlannedLayout& plan);

@@ -6,6 +6,7 @@
 
 #include "base/rng.h"
 #include "models/parameters.h"
+#include "sim/device.h"
 
 namespace autarky {
 namespace {
@@ -77,9 +78,6 @@ class Run {
   std::int64_t failures_ = 0;
   std::vector<double> repairs_;  // when nodes come back
 };
-
-// To the host's memory over its bus, of each chip. A judgement: PCIe 4 x16, not all of it.
-constexpr double kHostBytesPerS = 20e9;
 
 }  // namespace
 

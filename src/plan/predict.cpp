@@ -72,20 +72,57 @@ std::vector<int> layers_of_parts(const EngineOptions& options) {
   return counts;
 }
 
+namespace {
+
+// The model's own FLOPs of a stage's step on one rank, at the peak.
+double model_flops_s(const EngineOptions& o, const Schedule& schedule,
+                     const std::vector<int>& parts, int stage, const Device& device) {
+  const auto forward = forward_flops_per_token(o.model, o.seq);
+  const bool last = stage + 1 == int(schedule.stages.size());
+  double flops = last ? forward.head : 0;
+  for (int c = 0; c < schedule.chunks; ++c)
+    flops += forward.layer * parts[std::size_t(schedule.part_of(stage, c))];
+  const double tp = o.mesh.size(Axis::tp) * o.mesh.size(Axis::tpr);
+  return 3 * flops * double(o.batch * o.seq) * o.microbatches / tp / device.chip.peak(o.dtype);
+}
+
+// Of a stage: what is made again out of its FLOPs, and what it waits for busier stages out of its
+// bubble.
+Seconds with_names(Seconds spent, double model_flops_s, std::span<const Seconds> stages) {
+  spent[Part::again] = std::max(0.0, spent[Part::flops] - model_flops_s);
+  spent[Part::flops] -= spent[Part::again];
+  const auto busy = [](const Seconds& s) { return s.total() - s[Part::bubble]; };
+  double busiest = 0;
+  for (const auto& stage : stages) busiest = std::max(busiest, busy(stage));
+  spent[Part::slower] = std::min(spent[Part::bubble], busiest - busy(spent));
+  spent[Part::bubble] -= spent[Part::slower];
+  return spent;
+}
+
+// Tokens and targets, four bytes each, that the host gives a rank before its step.
+double input_s(const EngineOptions& o) {
+  return 8.0 * double(o.batch * o.seq) * o.microbatches / kHostBytesPerS;
+}
+
+}  // namespace
+
 Prediction predict(const EngineOptions& o, const Schedule& schedule, const std::vector<int>& parts,
                    std::span<const StageCosts* const> stages) {
   const OutlineTime time = simulate(Outline{&schedule, {stages.begin(), stages.end()}, parts});
+  const Device& slowest = stages[std::size_t(time.slowest)]->device();
   Prediction p;
-  p.spent = time.spent[std::size_t(time.slowest)];
+  p.spent = with_names(time.spent[std::size_t(time.slowest)],
+                       model_flops_s(o, schedule, parts, time.slowest, slowest), time.spent);
   const double ranks = o.mesh.ranks() / double(stages.size());  // of a stage
   double jitter = 0, peaks = 0;                                 // peaks: of all ranks
   for (const auto* stage : stages) {
     jitter = std::max(jitter, stage->device().stack.jitter);
     peaks += stage->device().chip.peak(o.dtype) * ranks;
   }
+  p.spent[Part::input] = input_s(o);
   // The slowest of n normal deviates is about sqrt(2 ln n) standard deviations late.
   p.spent[Part::jitter] = time.step_s * jitter * std::sqrt(2 * std::log(double(o.mesh.ranks())));
-  p.step_s = time.step_s + p.spent[Part::jitter];
+  p.step_s = time.step_s + p.spent[Part::input] + p.spent[Part::jitter];
   const double tokens = double(o.batch * o.seq) * o.microbatches * o.mesh.size(Axis::dp);
   p.tokens_per_s = tokens / p.step_s;
   p.mfu = p.tokens_per_s * model_flops_per_token(o.model, o.seq) / peaks;

@@ -10,7 +10,8 @@ constexpr double kComputing = 0.9, kWaiting = 0.45;
 
 double waiting_share(const Prediction& p) {
   double waiting = 0;
-  for (Part part : {Part::tensor, Part::data, Part::messages, Part::bubble, Part::jitter})
+  for (Part part : {Part::tensor, Part::data, Part::messages, Part::bubble, Part::slower,
+                    Part::input, Part::jitter})
     waiting += p.spent[part];
   return waiting / p.step_s;
 }

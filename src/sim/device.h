@@ -6,6 +6,9 @@
 
 namespace autarky {
 
+// Between a chip and its host's memory. A judgement: PCIe 4 x16, not all of it.
+inline constexpr double kHostBytesPerS = 20e9;
+
 struct Device {
   ChipModel chip;
   Stack stack = {};

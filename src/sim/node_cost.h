@@ -13,6 +13,7 @@ namespace autarky {
 // Where the time of a step goes.
 enum class Part : std::uint8_t {
   flops,      // products at the peak
+  again,      // of these, what is recomputed for the backward pass
   products,   // products beyond that
   attention,  // attention beyond its FLOPs at the peak
   memory,     // passes over memory: norms, gates, additions
@@ -22,10 +23,13 @@ enum class Part : std::uint8_t {
   data,      // waiting for gradients and parameters over data-parallel ranks
   messages,  // between stages, where computation waits for the wire
   bubble,    // waiting for other stages
+  slower,    // of that, because another stage has more to do
+  input,     // reading a step's tokens
   jitter,    // all wait for the slowest
 };
 inline constexpr std::string_view kPartNames[] = {
     "FLOPs at the peak",
+    "recomputation",
     "matrix products beyond the peak",
     "attention beyond the peak",
     "memory-bound passes",
@@ -35,6 +39,8 @@ inline constexpr std::string_view kPartNames[] = {
     "exposed data-parallel communication",
     "messages between stages",
     "pipeline bubble",
+    "waiting for slower stages",
+    "reading data",
     "stragglers",
 };
 inline constexpr std::size_t kPartCount = std::size(kPartNames);

@@ -171,8 +171,11 @@ class OutlineWalk {
   }
 
   void finish(const Outline& o) {
+    const double start = clock_.now();
     clock_.transfer(late_s_);
     clock_.wait_for_data();
+    if (with_timeline_) record("gradients over data-parallel ranks", "data", start);
+    const double reduced = clock_.now();
     const StageCosts& costs = *o.stages[std::size_t(stage_)];
     clock_.update(costs.once());
     double gathered = costs.once().data_s;
@@ -184,6 +187,7 @@ class OutlineWalk {
     // Updated parameters come back: beside the next step's forward pass, or before it.
     clock_.transfer(gathered);
     if (!stack_.overlap_parameters) clock_.wait_for_data();
+    if (with_timeline_) record("optimizer", "update", reduced);
   }
 
  private:
@@ -206,6 +210,12 @@ class OutlineWalk {
       if (gather) wanted_.push_back(end);
       if (gather && !stack_.overlap_parameters) clock_.wait_for_data();
     }
+  }
+
+  void record(std::string name, std::string kind, double start) {
+    if (clock_.now() > start)
+      timeline_.push_back(
+          {"compute", std::move(name), std::move(kind), start, clock_.now() - start});
   }
 
   // Calls of one slot are one event, "F3" or, of the second chunk, "F3.1".

@@ -44,9 +44,10 @@ struct Outline {
 
 struct OutlineTime {
   double step_s = 0;
-  int slowest = 0;                  // the stage that is done last
-  std::vector<Seconds> spent;       // by stage
-  std::vector<Timeline> timelines;  // by stage, if asked for: an event per slot
+  int slowest = 0;             // the stage that is done last
+  std::vector<Seconds> spent;  // by stage
+  std::vector<Timeline>
+      timelines;  // by stage, if asked for: an event per slot, and what comes once
 };
 OutlineTime simulate(const Outline& outline);
 

@@ -31,7 +31,10 @@ TEST(Plan, GivesLayoutsWithTheirRecipes) {
     EXPECT_NEAR(plan["tokens_per_s"].get<double>() * before, 8 * 256, 1e-3);
     EXPECT_GT(plan["mfu"].get<double>(), 0);
   }
-  EXPECT_GT(json["goodput"]["share"].get<double>(), 0.9);
+  double time = json["goodput"]["share"];
+  EXPECT_GT(time, 0.9);
+  for (const auto& [loss, share] : json["goodput"]["lost"].items()) time += share.get<double>();
+  EXPECT_NEAR(time, 1, 1e-9);
   EXPECT_LT(json["sensitivity"]["peak of products"].get<double>(), 0);
   EXPECT_EQ(json["plans"][0]["recipe"], read_file(folder / "plan.yaml"));
   const auto dry = run(folder, "train plan.yaml --dry-run --json");
@@ -44,7 +47,8 @@ TEST(Plan, WritesAReportAndATrace) {
   ASSERT_EQ(outcome.code, 0) << outcome.err;
   const auto json = last_json(outcome);
   const std::string page = read_file(folder / "plan.html");
-  for (const char* wanted : {"</html>", "llama-17m", "Roofline", "layer.F contract", "at most "})
+  for (const char* wanted :
+       {"</html>", "llama-17m", "Roofline", "layer.F contract", "at most ", "work done again"})
     EXPECT_NE(page.find(wanted), std::string::npos) << wanted;
   EXPECT_EQ(page.find("http"), std::string::npos);  // nothing from outside
   const auto trace = nlohmann::json::parse(read_file(folder / "plan.json"));
@@ -52,6 +56,7 @@ TEST(Plan, WritesAReportAndATrace) {
   for (const auto& e : trace["traceEvents"])
     if (e["ph"] == "X") end_us = std::max(end_us, e["ts"].get<double>() + e["dur"].get<double>());
   EXPECT_GT(end_us, 0);
+  EXPECT_TRUE(contains(trace.dump(), "\"optimizer\""));
   EXPECT_LE(end_us, json["plans"][0]["step_s"].get<double>() * 1e6);
   EXPECT_GT(json["plans"][0]["hfu"].get<double>(), 0);
   EXPECT_GT(json["run"]["train_energy_kwh"].get<double>(), 0);
