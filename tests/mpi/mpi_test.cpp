@@ -57,6 +57,13 @@ TEST(Mpi, OneRankNeedsNoMpirun) {
   EXPECT_EQ(std::system((MPI_RANKS " checks >" + (folder / "out").string()).c_str()), 0);
 }
 
+TEST(Mpi, SumsUnderWayShareTheirStaging) {
+  for (int ranks : {2, 3}) {
+    const auto outcome = run(ranks, "bounded");
+    EXPECT_EQ(outcome.code, 0) << outcome.err;
+  }
+}
+
 TEST(Mpi, AMissedDeadlineNamesTheMissingRank) {
   expect_failure(run(2, "late"), 1,
                  {"rank 0: all_reduce tp number 0 of 16 bytes (decoder.cpp:57) did not complete "

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <utility>
 
 #include "comm/mpi/operations.h"
 
@@ -6,7 +7,11 @@ namespace autarky::mpi {
 namespace {
 
 constexpr std::size_t kSegment = Stream::kSegment;
-constexpr std::size_t kStaged = 4;  // segments of a partner that wait to be summed
+
+// Segments of every partner that wait to be summed: a few, fewer where partners are many.
+std::size_t staged_rows(std::size_t segments, std::size_t partners) {
+  return std::min(segments, std::clamp<std::size_t>(Staging::kSegments / partners, 2, 4));
+}
 
 // Piece i of n, cut between elements.
 template <class Byte>
@@ -19,8 +24,10 @@ std::span<Byte> piece_of(std::span<Byte> whole, std::size_t element, std::size_t
 class LargeReduce : public Operation {
  public:
   LargeReduce(std::string description, const Header& header, const Tags& tags,
-              std::vector<Partner> partners, const Reduced& r, std::size_t element)
+              std::vector<Partner> partners, const Reduced& r, std::size_t element,
+              Staging& staging)
       : Operation(std::move(description), header, tags, std::move(partners), true),
+        staging_(staging),
         reduced_(r),
         mine_in_(piece_of(r.in, element, r.position, members())),
         mine_(piece_of(r.out, element, r.position, members())) {}
@@ -28,8 +35,10 @@ class LargeReduce : public Operation {
  protected:
   bool move(Wire& wire) override {
     if (lanes_.empty()) make_lanes();
+    if (summed_ < segments() && staged_.empty() && all_opened()) staged_ = staging_.take(places());
     if (summed_ < segments() && arrived()) sum_segment();
     bool complete = summed_ == segments();
+    if (complete) staging_.give(std::exchange(staged_, {}));
     for (std::size_t i = 0; i < lanes_.size(); ++i) {
       Lane& lane = lanes_[i];
       permit(lane, opened(i));
@@ -59,16 +68,23 @@ class LargeReduce : public Operation {
   };
 
   void make_lanes() {
-    const std::size_t rows = std::min(kStaged, segments());
-    staging_ = std::make_unique_for_overwrite<std::byte[]>(rows * partners().size() * kSegment);
     for (std::size_t i = 0; i < partners().size(); ++i)
       lanes_.emplace_back(*this, i, partners()[i]);
   }
 
+  // An operation takes staging when all members have begun: its sums then wait for nothing else,
+  // so that it gives it back whatever other operations wait for.
+  bool all_opened() const {
+    std::size_t i = 0;
+    return std::all_of(lanes_.begin(), lanes_.end(), [&](const Lane&) { return opened(i++); });
+  }
+  std::size_t rows() const { return staged_rows(segments(), partners().size()); }
+  std::size_t places() const { return rows() * partners().size(); }
+
   // Where result and source are the same memory, a sum may overwrite only what has been sent.
   void permit(Lane& lane, bool opened) {
     lane.input_out.permit_all();
-    if (opened) lane.input_in.permit(summed_ + kStaged);
+    if (!staged_.empty()) lane.input_in.permit(summed_ + rows());
     lane.sum_out.permit(summed_);
     const bool in_place = reduced_.in.data() == reduced_.out.data();
     if (opened) lane.sum_in.permit(in_place ? lane.input_out.done() : lane.sum_in.segments());
@@ -76,7 +92,7 @@ class LargeReduce : public Operation {
 
   std::size_t segments() const { return (mine_.size() + kSegment - 1) / kSegment; }
   std::byte* staged(std::size_t partner, std::size_t k) {
-    return staging_.get() + (k % kStaged * partners().size() + partner) * kSegment;
+    return staged_[k % rows() * partners().size() + partner];
   }
   bool arrived() const {
     return std::all_of(lanes_.begin(), lanes_.end(),
@@ -92,19 +108,20 @@ class LargeReduce : public Operation {
     ++summed_;
   }
 
+  Staging& staging_;
+  std::vector<std::byte*> staged_;  // while there is something to be summed
   Reduced reduced_;
   std::span<const std::byte> mine_in_;  // the piece that this rank sums: its own input,
   std::span<std::byte> mine_;           // and the sum
-  std::unique_ptr<std::byte[]> staging_;
-  std::deque<Lane> lanes_;  // by partner
-  std::size_t summed_ = 0;  // segments
+  std::deque<Lane> lanes_;              // by partner
+  std::size_t summed_ = 0;              // segments
 };
 
 }  // namespace
 
 std::unique_ptr<Operation> make_large_reduce(std::string description, const Header& header,
                                              const Tags& tags, std::span<const int> group,
-                                             const Reduced& r) {
+                                             const Reduced& r, Staging& staging) {
   const auto element = std::size_t(byte_size(r.dtype));
   std::vector<Partner> partners;
   for (std::size_t i = 0; i < group.size(); ++i)
@@ -112,7 +129,7 @@ std::unique_ptr<Operation> make_large_reduce(std::string description, const Head
       partners.push_back({group[i], piece_of(r.in, element, i, group.size()),
                           piece_of(r.out, element, i, group.size())});
   return std::make_unique<LargeReduce>(std::move(description), header, tags, std::move(partners), r,
-                                       element);
+                                       element, staging);
 }
 
 }  // namespace autarky::mpi

@@ -88,8 +88,10 @@ class MpiComm : public Comm {
     if (group.size() == 1) return copied(in, out);
     const auto c = call(group, Kind::all_reduce, in.size(), tag, dtype, how);
     const Reduced reduced{dtype, how, in, out, c.position};
-    const auto make = in.size() <= kFewBytes ? make_small_reduce : make_large_reduce;
-    return start(make(c.description, c.header, c.tags, group, reduced));
+    if (in.size() <= kFewBytes)
+      return start(make_small_reduce(c.description, c.header, c.tags, group, reduced));
+    return start(
+        make_large_reduce(c.description, c.header, c.tags, group, reduced, owner_->staging()));
   }
 
   std::unique_ptr<CommHandle> all_gather(std::span<const int> group, std::span<const std::byte> in,

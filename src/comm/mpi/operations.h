@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "comm/mpi/operation.h"
+#include "comm/mpi/staging.h"
 #include "comm/mpi/stream.h"
 
 namespace autarky::mpi {
@@ -39,9 +40,10 @@ struct Reduced {
 std::unique_ptr<Operation> make_small_reduce(std::string description, const Header& header,
                                              const Tags& tags, std::span<const int> group,
                                              const Reduced& reduced);
-// Many: a member sums its piece of all inputs and gives the sum to all, segment by segment.
+// Many: a member sums its piece of all inputs and gives the sum to all, segment by segment. The
+// inputs of others wait in `staging`.
 std::unique_ptr<Operation> make_large_reduce(std::string description, const Header& header,
                                              const Tags& tags, std::span<const int> group,
-                                             const Reduced& reduced);
+                                             const Reduced& reduced, Staging& staging);
 
 }  // namespace autarky::mpi

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "comm/mpi/operation.h"
+#include "comm/mpi/staging.h"
 
 namespace autarky::mpi {
 
@@ -29,6 +30,8 @@ class Owner {
   void await_start();
   const World& world() const { return world_; }  // after await_start()
   std::chrono::milliseconds deadline() const { return deadline_; }
+  // For operations, which the thread drives.
+  Staging& staging() { return staging_; }
 
   void submit(Operation& operation);
   // Throws Error when the deadline, counted from here, passes, or communication has ended.
@@ -69,6 +72,7 @@ class Owner {
 
   // Of the thread.
   std::vector<Operation*> active_;
+  Staging staging_;
   std::array<std::byte, kNoticeBytes> notice_;
   bool told_ = false;  // another rank knows already
   Clock::time_point moved_;

@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "base/error.h"
+#include "base/process.h"
 #include "comm/mpi/mpi_comm.h"
 #include "unit/comm/comm_checks.h"
 
@@ -72,6 +73,23 @@ void thrown(Comm& comm) {
   sum(comm, 2);
 }
 
+// Large sums under way at once: 48 MB were each to have staging of its own.
+void bounded(Comm& comm) {
+  constexpr std::size_t kOperations = 24, kCount = 1 << 20;
+  std::vector<int> group(std::size_t(comm.size()));
+  std::iota(group.begin(), group.end(), 0);
+  std::vector<std::vector<float>> values(kOperations, std::vector<float>(kCount, 1));
+  const auto before = resident_bytes();
+  std::vector<std::unique_ptr<CommHandle>> handles;
+  for (auto& v : values) {
+    const auto place = std::as_writable_bytes(std::span(v));
+    handles.push_back(comm.all_reduce(group, DType::f32, Reduction::sum, place, place, kTag));
+  }
+  for (const auto& handle : handles) handle->wait();
+  const auto more = resident_bytes() - before;
+  if (more > (24 << 20)) throw Error(fmt::format("{} more bytes than before", more));
+}
+
 // A handle is destroyed while its operation waits for the other rank.
 void dropped(Comm& comm) {
   const std::vector<double> in(1'000'000);
@@ -91,6 +109,7 @@ void another_operation(Comm& comm) {
 using Scenario = std::function<void(Comm&)>;
 const std::map<std::string, Scenario> kScenarios = {
     {"checks", check},
+    {"bounded", bounded},
     {"late", late},
     {"stopped", stopped},
     {"killed", killed},
