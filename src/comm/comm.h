@@ -34,7 +34,8 @@ class CommHandle {
 
 // One rank's end, used by one thread. Calls of one group must come in the same order on all its
 // members. Until a handle's wait() returns its source must stay as it is, and its result is not
-// there. Of all_reduce, and of nothing else, source and result may be the same memory.
+// there. Of all_reduce source and result may be the same memory, and of reduce_scatter the result
+// may be the beginning of the source, all of which may then change; of nothing else.
 class Comm {
  public:
   virtual ~Comm() = default;
@@ -49,6 +50,11 @@ class Comm {
   virtual std::unique_ptr<CommHandle> all_reduce(std::span<const int> group, DType dtype,
                                                  Reduction how, std::span<const std::byte> in,
                                                  std::span<std::byte> out, const CommTag& tag) = 0;
+  // Member i gets the i-th piece of that; all are equally long.
+  virtual std::unique_ptr<CommHandle> reduce_scatter(std::span<const int> group, DType dtype,
+                                                     Reduction how, std::span<const std::byte> in,
+                                                     std::span<std::byte> out,
+                                                     const CommTag& tag) = 0;
   // out = the members' inputs one after the other.
   virtual std::unique_ptr<CommHandle> all_gather(std::span<const int> group,
                                                  std::span<const std::byte> in,

@@ -40,11 +40,8 @@ class Measured {
       case CollectiveKind::all_to_all:
         comm_.all_to_all(world_, in, out, tag)->wait();
         break;
-      case CollectiveKind::reduce_scatter:  // as the runtime does it
-        comm_.all_to_all(world_, in, out, tag)->wait();
-        std::vector<const std::byte*> parts;
-        for (std::size_t r = 0; r < world_.size(); ++r) parts.push_back(out.data() + r * part);
-        reduce_tree(DType::f32, Reduction::sum, parts, out.first(part));
+      case CollectiveKind::reduce_scatter:
+        comm_.reduce_scatter(world_, DType::f32, Reduction::sum, in, out.first(part), tag)->wait();
         break;
     }
   }

@@ -34,6 +34,13 @@ std::unique_ptr<CommHandle> TimedComm::all_reduce(std::span<const int> group, DT
   return timed(comm_.all_reduce(group, dtype, how, in, out, tag));
 }
 
+std::unique_ptr<CommHandle> TimedComm::reduce_scatter(std::span<const int> group, DType dtype,
+                                                      Reduction how, std::span<const std::byte> in,
+                                                      std::span<std::byte> out,
+                                                      const CommTag& tag) {
+  return timed(comm_.reduce_scatter(group, dtype, how, in, out, tag));
+}
+
 std::unique_ptr<CommHandle> TimedComm::all_gather(std::span<const int> group,
                                                   std::span<const std::byte> in,
                                                   std::span<std::byte> out, const CommTag& tag) {

@@ -17,6 +17,9 @@ class TimedComm : public Comm {
   std::unique_ptr<CommHandle> all_reduce(std::span<const int> group, DType dtype, Reduction how,
                                          std::span<const std::byte> in, std::span<std::byte> out,
                                          const CommTag& tag) override;
+  std::unique_ptr<CommHandle> reduce_scatter(std::span<const int> group, DType dtype, Reduction how,
+                                             std::span<const std::byte> in,
+                                             std::span<std::byte> out, const CommTag& tag) override;
   std::unique_ptr<CommHandle> all_gather(std::span<const int> group, std::span<const std::byte> in,
                                          std::span<std::byte> out, const CommTag& tag) override;
   std::unique_ptr<CommHandle> all_to_all(std::span<const int> group, std::span<const std::byte> in,

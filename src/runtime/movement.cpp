@@ -100,19 +100,18 @@ class Mover {
     return std::make_unique<Pending>(std::move(parts), std::move(handle));
   }
 
-  // All-to-all, then a local sum by the tree: the bytes of a ring, a fixed order.
+  // Several operands are added up where they are packed.
   std::unique_ptr<Move> reduce_scatter() {
     const auto& a = attrs<ReduceScatter>();
-    Pieces pieces(in_, out_, a.dim, mesh_.size(a.axis));
-    auto parts = cut(pieces);
-    parts->staging.resize(parts->source.size());
-    parts->unpack = [out = std::vector(out_.begin(), out_.end()), how = reduction_of(a.how),
-                     pieces = std::move(pieces), from = parts->staging.data()] {
-      pieces.each(from, [&](std::size_t i, std::span<const std::byte* const> places) {
-        reduce_tree(out[i].dtype(), how, places, bytes_of(out[i]));
-      });
-    };
-    auto handle = comm_.all_to_all(group(a.axis), parts->source, parts->staging, tag(a.axis));
+    auto parts = cut(Pieces(in_, out_, a.dim, mesh_.size(a.axis)));
+    Pieces results(out_);
+    auto into = bytes_of(out_[0]);
+    if (out_.size() > 1) {
+      into = std::span(parts->packed).first(results.bytes());
+      parts->unpack = [out = std::move(results), from = into.data()] { out.join(from); };
+    }
+    auto handle = comm_.reduce_scatter(group(a.axis), in_[0].dtype(), reduction_of(a.how),
+                                       parts->source, into, tag(a.axis));
     return std::make_unique<Pending>(std::move(parts), std::move(handle));
   }
 

@@ -70,16 +70,6 @@ void Pieces::join(const std::byte* from) const {
       put_in(c.runs, c.units, i, from + i * slot_ + c.at, c.tensor);
 }
 
-void Pieces::each(
-    const std::byte* from,
-    const std::function<void(std::size_t, std::span<const std::byte* const>)>& body) const {
-  for (std::size_t t = 0; t < cuts_.size(); ++t) {
-    std::vector<const std::byte*> places;
-    for (std::int64_t i = 0; i < count_; ++i) places.push_back(from + i * slot_ + cuts_[t].at);
-    body(t, places);
-  }
-}
-
 void cut_piece(const Tensor& whole, std::int64_t dim, std::int64_t index, const Tensor& piece) {
   cut_out(runs_of(whole, dim), units_of(piece, dim), index, whole.data, piece.data);
 }

@@ -1,6 +1,5 @@
 // How tensors lie in one message: cut into pieces, or one after the other.
 #pragma once
-#include <functional>
 #include <vector>
 
 #include "backend/kernel_table.h"
@@ -27,10 +26,6 @@ class Pieces {
   bool lie_in_place() const;
   void cut(std::byte* to) const;
   void join(const std::byte* from) const;
-  // Body(i, places of the pieces of tensor i) for what lies at `from`.
-  void each(
-      const std::byte* from,
-      const std::function<void(std::size_t i, std::span<const std::byte* const>)>& body) const;
 
  private:
   struct Cut {

@@ -121,6 +121,9 @@ class LoneRank : public Comm {
   using Out = std::span<std::byte>;
   using Group = std::span<const int>;
   Handle all_reduce(Group, DType, Reduction, In, Out, const CommTag&) override { return none(); }
+  Handle reduce_scatter(Group, DType, Reduction, In, Out, const CommTag&) override {
+    return none();
+  }
   Handle all_gather(Group, In, Out, const CommTag&) override { return none(); }
   Handle all_to_all(Group, In, Out, const CommTag&) override { return none(); }
   Handle send(int, In, const CommTag&) override { return none(); }

@@ -134,6 +134,17 @@ class LocalComm : public Comm {
     });
   }
 
+  std::unique_ptr<CommHandle> reduce_scatter(std::span<const int> group, DType dtype, Reduction how,
+                                             std::span<const std::byte> in,
+                                             std::span<std::byte> out,
+                                             const CommTag& tag) override {
+    return collective(group, in, tag, [=](const Inputs& inputs, std::size_t position) {
+      std::vector<const std::byte*> parts;
+      for (const auto& input : inputs) parts.push_back(input->data() + position * out.size());
+      reduce_tree(dtype, how, parts, out);
+    });
+  }
+
   std::unique_ptr<CommHandle> all_gather(std::span<const int> group, std::span<const std::byte> in,
                                          std::span<std::byte> out, const CommTag& tag) override {
     return collective(group, in, tag, [=](const Inputs& inputs, std::size_t) {

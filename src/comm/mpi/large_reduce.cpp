@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cstring>
 #include <utility>
 
 #include "comm/mpi/operations.h"
@@ -13,24 +14,15 @@ std::size_t staged_rows(std::size_t segments, std::size_t partners) {
   return std::min(segments, std::clamp<std::size_t>(Staging::kSegments / partners, 2, 4));
 }
 
-// Piece i of n, cut between elements.
-template <class Byte>
-std::span<Byte> piece_of(std::span<Byte> whole, std::size_t element, std::size_t i, std::size_t n) {
-  const std::size_t count = whole.size() / element;
-  const std::size_t from = count * i / n * element, to = count * (i + 1) / n * element;
-  return whole.subspan(from, to - from);
-}
-
 class LargeReduce : public Operation {
  public:
   LargeReduce(std::string description, const Header& header, const Tags& tags,
-              std::vector<Partner> partners, const Reduced& r, std::size_t element,
-              Staging& staging)
+              std::vector<Partner> partners, const Reduced& r, Staging& staging)
       : Operation(std::move(description), header, tags, std::move(partners), true),
         staging_(staging),
         reduced_(r),
-        mine_in_(piece_of(r.in, element, r.position, members())),
-        mine_(piece_of(r.out, element, r.position, members())) {}
+        mine_in_(piece_of(r.in, r.dtype, r.position, members())),
+        mine_(place_of_sum(r, members())) {}
 
  protected:
   bool move(Wire& wire) override {
@@ -49,8 +41,19 @@ class LargeReduce : public Operation {
     }
     return complete;
   }
+  void finish() override {
+    if (mine_.data() != reduced_.out.data() && reduced_.scattered())
+      std::memcpy(reduced_.out.data(), mine_.data(), mine_.size());
+  }
 
  private:
+  // A piece that begins where the source does would overwrite what has yet to be sent: its sum is
+  // made in place of this rank's own input.
+  static std::span<std::byte> place_of_sum(const Reduced& r, std::size_t members) {
+    if (!r.scattered()) return piece_of(r.out, r.dtype, r.position, members);
+    return {r.out.data() + (r.in_place() ? r.position * r.out.size() : 0), r.out.size()};
+  }
+
   // What goes between this rank and a partner.
   struct Lane {
     Lane(LargeReduce& r, std::size_t index, const Partner& p)
@@ -60,7 +63,8 @@ class LargeReduce : public Operation {
                     }),
           input_in(Stream::Way::receive, p.rank, r.tags().data, r.mine_.size(),
                    [&r, index](std::size_t k) { return r.staged(index, k); }),
-          sum_out(Stream::Way::send, p.rank, r.tags().results, r.mine_.size(),
+          sum_out(Stream::Way::send, p.rank, r.tags().results,
+                  r.reduced_.scattered() ? 0 : r.mine_.size(),
                   [&r](std::size_t k) { return r.mine_.data() + k * kSegment; }),
           sum_in(Stream::Way::receive, p.rank, r.tags().results, p.target.size(),
                  [to = p.target.data()](std::size_t k) { return to + k * kSegment; }) {}
@@ -86,8 +90,8 @@ class LargeReduce : public Operation {
     lane.input_out.permit_all();
     if (!staged_.empty()) lane.input_in.permit(summed_ + rows());
     lane.sum_out.permit(summed_);
-    const bool in_place = reduced_.in.data() == reduced_.out.data();
-    if (opened) lane.sum_in.permit(in_place ? lane.input_out.done() : lane.sum_in.segments());
+    if (opened)
+      lane.sum_in.permit(reduced_.in_place() ? lane.input_out.done() : lane.sum_in.segments());
   }
 
   std::size_t segments() const { return (mine_.size() + kSegment - 1) / kSegment; }
@@ -122,14 +126,14 @@ class LargeReduce : public Operation {
 std::unique_ptr<Operation> make_large_reduce(std::string description, const Header& header,
                                              const Tags& tags, std::span<const int> group,
                                              const Reduced& r, Staging& staging) {
-  const auto element = std::size_t(byte_size(r.dtype));
+  const auto wanted = r.scattered() ? std::span<std::byte>() : r.out;
   std::vector<Partner> partners;
   for (std::size_t i = 0; i < group.size(); ++i)
     if (i != r.position)
-      partners.push_back({group[i], piece_of(r.in, element, i, group.size()),
-                          piece_of(r.out, element, i, group.size())});
+      partners.push_back({group[i], piece_of(r.in, r.dtype, i, group.size()),
+                          piece_of(wanted, r.dtype, i, group.size())});
   return std::make_unique<LargeReduce>(std::move(description), header, tags, std::move(partners), r,
-                                       element, staging);
+                                       staging);
 }
 
 }  // namespace autarky::mpi

@@ -85,13 +85,15 @@ class MpiComm : public Comm {
                                          std::span<const std::byte> in, std::span<std::byte> out,
                                          const CommTag& tag) override {
     AUTARKY_CHECK(in.size() == out.size(), tag.operation);
-    if (group.size() == 1) return copied(in, out);
-    const auto c = call(group, Kind::all_reduce, in.size(), tag, dtype, how);
-    const Reduced reduced{dtype, how, in, out, c.position};
-    if (in.size() <= kFewBytes)
-      return start(make_small_reduce(c.description, c.header, c.tags, group, reduced));
-    return start(
-        make_large_reduce(c.description, c.header, c.tags, group, reduced, owner_->staging()));
+    return reduce(group, Kind::all_reduce, dtype, how, in, out, tag);
+  }
+
+  std::unique_ptr<CommHandle> reduce_scatter(std::span<const int> group, DType dtype, Reduction how,
+                                             std::span<const std::byte> in,
+                                             std::span<std::byte> out,
+                                             const CommTag& tag) override {
+    AUTARKY_CHECK(in.size() == out.size() * group.size(), tag.operation);
+    return reduce(group, Kind::reduce_scatter, dtype, how, in, out, tag);
   }
 
   std::unique_ptr<CommHandle> all_gather(std::span<const int> group, std::span<const std::byte> in,
@@ -139,6 +141,18 @@ class MpiComm : public Comm {
             describe(rank(), tag, sequence, bytes),
             {kind, dtype, how, id, sequence, bytes},
             tags_of(world_.tag_bits, id, sequence)};
+  }
+
+  std::unique_ptr<CommHandle> reduce(std::span<const int> group, Kind kind, DType dtype,
+                                     Reduction how, std::span<const std::byte> in,
+                                     std::span<std::byte> out, const CommTag& tag) {
+    if (group.size() == 1) return copied(in, out);
+    const auto c = call(group, kind, in.size(), tag, dtype, how);
+    const Reduced reduced{dtype, how, in, out, c.position};
+    if (out.size() <= kFewBytes)
+      return start(make_small_reduce(c.description, c.header, c.tags, group, reduced));
+    return start(
+        make_large_reduce(c.description, c.header, c.tags, group, reduced, owner_->staging()));
   }
 
   template <class From>

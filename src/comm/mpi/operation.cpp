@@ -13,7 +13,8 @@ namespace autarky::mpi {
 namespace {
 
 std::string_view kind_name(Kind kind) {
-  constexpr std::string_view kNames[] = {"all_reduce", "all_gather", "all_to_all", "a message"};
+  constexpr std::string_view kNames[] = {"all_reduce", "reduce_scatter", "all_gather", "all_to_all",
+                                         "a message"};
   const auto i = std::size_t(kind);
   return i < std::size(kNames) ? kNames[i] : "something unknown";
 }

@@ -12,7 +12,7 @@
 
 namespace autarky::mpi {
 
-enum class Kind : std::uint32_t { all_reduce, all_gather, all_to_all, message };
+enum class Kind : std::uint32_t { all_reduce, reduce_scatter, all_gather, all_to_all, message };
 
 // What all members must agree in.
 struct Header {

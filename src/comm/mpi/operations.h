@@ -32,16 +32,28 @@ struct Reduced {
   DType dtype;
   Reduction how;
   std::span<const std::byte> in;
-  std::span<std::byte> out;  // may be `in`
-  std::size_t position;      // of this rank in the group
-};
+  std::span<std::byte>
+      out;               // the whole, may be `in`; or this rank's piece, may begin where `in` does
+  std::size_t position;  // of this rank in the group
 
-// Few bytes: every member gets all inputs and sums them.
+  bool scattered() const { return out.size() < in.size(); }
+  bool in_place() const { return in.data() == out.data(); }
+};
+// Piece i of n, cut between elements.
+template <class Byte>
+std::span<Byte> piece_of(std::span<Byte> whole, DType dtype, std::size_t i, std::size_t n) {
+  const auto element = std::size_t(byte_size(dtype));
+  const std::size_t count = whole.size() / element;
+  const std::size_t from = count * i / n * element, to = count * (i + 1) / n * element;
+  return whole.subspan(from, to - from);
+}
+
+// Few bytes: every member gets all inputs, or its piece of all, and sums them.
 std::unique_ptr<Operation> make_small_reduce(std::string description, const Header& header,
                                              const Tags& tags, std::span<const int> group,
                                              const Reduced& reduced);
-// Many: a member sums its piece of all inputs and gives the sum to all, segment by segment. The
-// inputs of others wait in `staging`.
+// Many: a member sums its piece of all inputs and gives the sum to all who want the whole, segment
+// by segment. The inputs of others wait in `staging`.
 std::unique_ptr<Operation> make_large_reduce(std::string description, const Header& header,
                                              const Tags& tags, std::span<const int> group,
                                              const Reduced& reduced, Staging& staging);

@@ -149,6 +149,26 @@ void maximum_and_log_sum_exp(Comm& comm) {
   }
 }
 
+// Every rank's piece of the sums, beside its source and in the source's beginning.
+void scattered_sums(Comm& comm) {
+  const auto group = everyone(comm);
+  for (const std::size_t count : {std::size_t(0), std::size_t(7), std::size_t(4099), kMany / 2}) {
+    auto in = input<float>(comm.rank(), count * group.size());
+    std::vector<float> out(count);
+    comm.reduce_scatter(group, DType::f32, Reduction::sum, bytes(std::as_const(in)), bytes(out),
+                        kTag)
+        ->wait();
+    const std::size_t first = count * std::size_t(comm.rank());
+    for (std::size_t i = 0; i < count; i += i < 1000 ? 1 : 97)
+      require(same_bits(out[i], tree<float>(group, first + i, plus<float>)),
+              fmt::format("sum {} of {}", first + i, count * group.size()));
+    comm.reduce_scatter(group, DType::f32, Reduction::sum, bytes(std::as_const(in)),
+                        bytes(in).first(count * sizeof(float)), kTag)
+        ->wait();
+    require(std::equal(out.begin(), out.end(), in.begin(), same_bits<float>), "a piece in place");
+  }
+}
+
 void gathers(Comm& comm) {
   const auto group = everyone(comm);
   for (const std::size_t count : kCounts) {
@@ -261,6 +281,7 @@ void places_on_nodes(Comm& comm) {
 constexpr CommCheck kChecks[] = {{"SumsOfEveryType", sums_of_every_type},
                                  {"SumsOfMany", sums_of_many},
                                  {"MaximumAndLogSumExp", maximum_and_log_sum_exp},
+                                 {"ScatteredSums", scattered_sums},
                                  {"Gathers", gathers},
                                  {"Exchanges", exchanges},
                                  {"GroupsBesideEachOther", groups_beside_each_other},

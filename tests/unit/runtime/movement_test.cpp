@@ -7,6 +7,7 @@
 
 #include "backend/reference/reference.h"
 #include "comm/local/local_comm.h"
+#include "comm/timed.h"
 #include "ops/movement.h"
 
 namespace autarky {
@@ -104,6 +105,38 @@ TEST(Movement, OfSeveralOperandsIsThatOfEach) {
       {{"f32[f2 e6]", "f32[n4]"}, {"f32[f3 e3]", "f32[n3]"}});
   expect_same(node_of(op_info<AllToAll>(), AllToAll::Attrs{Axis::dp, 0, 1}),
               {{"f32[b2 e6]", "f32[b6 e2]"}, {"f32[b1 e5 d2]", "f32[b3 e2 d2]"}});
+}
+
+// Notes where a sum is from and to.
+class Noting : public TimedComm {
+ public:
+  using TimedComm::TimedComm;
+  std::unique_ptr<CommHandle> reduce_scatter(std::span<const int> group, DType dtype, Reduction how,
+                                             std::span<const std::byte> in,
+                                             std::span<std::byte> out,
+                                             const CommTag& tag) override {
+    from = in.data();
+    to = out.data();
+    return TimedComm::reduce_scatter(group, dtype, how, in, out, tag);
+  }
+  const std::byte *from = nullptr, *to = nullptr;
+};
+
+TEST(Movement, AGradientIsScatteredWithoutACopy) {
+  run_local_ranks(2, [](Comm& ranks) {
+    Noting comm(ranks);
+    std::vector<Operand> in, out;
+    in.emplace_back("f32[v6 e4]");
+    fill(in[0], comm.rank(), 0);
+    out.emplace_back("f32[n12]");
+    carry_out(
+        node_of(op_info<ReduceScatter>(), ReduceScatter::Attrs{Axis::dp, kFlatDim, Combine::sum}),
+        in, out, comm);
+    EXPECT_EQ(comm.from, in[0].bytes.data());
+    EXPECT_EQ(comm.to, out[0].bytes.data());
+    const auto sums = to_doubles(out[0].tensor());
+    EXPECT_FLOAT_EQ(float(sums[1]), float(100 + 2 * (12 * comm.rank() + 1)) / 3);
+  });
 }
 
 TEST(Movement, GathersEveryOperandInRankOrder) {
