@@ -166,7 +166,7 @@ void search(const Command& command, const PlanOptions& o) {
   const RunCost cost =
       run_cost(priced(o), result.best.front().prediction, o.tokens, failures.goodput.share);
   if (!o.report.empty()) write_plan_report(o, result, failures, cost_text(cost));
-  if (!o.trace.empty()) write_plan_trace(o, result.best.front());
+  if (!o.trace.empty()) write_plan_trace(o, result.best.front(), failures);
   if (!command.json()) {
     show(result, o);
     show(changes);

@@ -77,7 +77,8 @@ void write_plan_report(const PlanOptions& o, const SearchResult& result,
   write_file_atomic(o.report, html_page(fmt::format("{} on {}", o.model, chips), body));
 }
 
-void write_plan_trace(const PlanOptions& o, const PlannedLayout& plan) {
+void write_plan_trace(const PlanOptions& o, const PlannedLayout& plan,
+                      const Reliability& failures) {
   constexpr std::size_t kStages = 8;
   FollowedStep step = follow(plan.options, devices_of(plan, o.request));
   auto& stages = step.time.timelines;
@@ -85,6 +86,13 @@ void write_plan_trace(const PlanOptions& o, const PlannedLayout& plan) {
   for (std::size_t s = 0; s < stages.size(); ++s)
     if (stages.size() <= kStages || s < kStages / 2 || s + kStages / 2 >= stages.size())
       shown.emplace_back(fmt::format("stage {} of {}", s, stages.size()), std::move(stages[s]));
+  const auto& c = failures.checkpoint;
+  const double end = step.time.step_s;
+  shown.emplace_back(
+      fmt::format("checkpoints: every {}", human_seconds(failures.interval_s)),
+      Timeline{
+          {"compute", "checkpoint", "copy to the host: the next step waits", end, c.stop_s},
+          {"storage", "checkpoint", "write, beside the next steps", end + c.stop_s, c.write_s}});
   write_trace(o.trace, shown);
 }
 

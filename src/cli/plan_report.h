@@ -12,7 +12,8 @@ namespace autarky::cli {
 void write_plan_report(const PlanOptions& options, const SearchResult& result,
                        const Reliability& failures, const std::string& cost);
 
-// Stages of the first layout as processes, its slots as events.
-void write_plan_trace(const PlanOptions& options, const PlannedLayout& plan);
+// Stages of the first layout as processes, its slots as events; after its step a checkpoint.
+void write_plan_trace(const PlanOptions& options, const PlannedLayout& plan,
+                      const Reliability& failures);
 
 }  // namespace autarky::cli

@@ -8,10 +8,6 @@
 namespace autarky {
 namespace {
 
-double of_products(const Seconds& s) {
-  return s[Part::flops] + s[Part::products] + s[Part::attention] + s[Part::tensor];
-}
-
 // The blocks of one rank do not depend on dp but by what ZeRO adds.
 EngineOptions without_data_ranks(EngineOptions o) {
   o.mesh.size(Axis::dp) = 1;
@@ -71,13 +67,19 @@ void Bounds::compile(const std::vector<const EngineOptions*>& layouts) {
 std::vector<Bounds::ByZero> Bounds::least_work(const EngineOptions& o) const {
   const auto kinds = stand_in(o, Pass::schedule);
   const bool again = o.recompute == Recompute::selective;
-  const auto seconds = [](const StageCosts& costs, const char* block, bool all) {
-    const BlockCost* cost = costs.find(block);
-    return !cost ? 0 : all ? cost->seconds.total() : of_products(cost->seconds);
-  };
   std::vector<ByZero> by_group;
   for (const auto& group : r_.groups) {
     const StageCosts inner(kinds[1], group.device, again), last(kinds[2], group.device, again);
+    // Transfers between data-parallel ranks only add to blocks whose nodes run as they stand. Where
+    // a stack runs what can, they may change the order.
+    const bool stands = group.device.stack.tensor != TensorOverlap::graph;
+    const auto seconds = [&](const StageCosts& costs, const char* block, bool all) {
+      const BlockCost* cost = costs.find(block);
+      if (!cost) return 0.0;
+      if (!stands) return cost->least_s(!all);
+      const Seconds& s = cost->seconds;
+      return all ? s.total() : s.of_products() + s[Part::tensor];
+    };
     ByZero& works = by_group.emplace_back();
     for (const bool all : {true, false}) {
       LeastWork& w = works[all ? 0 : 1];

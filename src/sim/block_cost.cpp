@@ -18,7 +18,12 @@ class BlockClock {
  public:
   BlockClock(const Graph& graph, const Mesh& mesh, const Device& device,
              std::span<const double> measured)
-      : graph_(graph), mesh_(mesh), d_(device), measured_(measured), ready_(graph.values.size()) {
+      : graph_(graph),
+        mesh_(mesh),
+        d_(device),
+        measured_(measured),
+        ready_(graph.values.size()),
+        ways_(graph.values.size()) {
     AUTARKY_CHECK(measured.empty() || measured.size() == graph.nodes.size(), graph.name);
   }
 
@@ -102,6 +107,7 @@ class BlockClock {
     place(n, {}, now_, s.total());
     now_ += s.total();
     finish(node, {now_, false});
+    go_on(node, {s.total(), s.of_products()});
     record(node, s.total(), node.op->cost(node.attrs, in, out));
   }
 
@@ -120,6 +126,7 @@ class BlockClock {
     place(n, {}, now_, s);
     now_ += s;
     finish(graph_.nodes[n], {now_, false});
+    go_on(graph_.nodes[n], {s, 0});
   }
 
   void move(std::size_t n, Types in, Types out) {
@@ -151,6 +158,7 @@ class BlockClock {
     clock_[*queue.axis] = start + s;
     place(n, queue, start, s);
     finish(node, {start + s, data});
+    if (!data) go_on(node, {s, s});
     if (!data) ++collectives_;
     if (!data && d_.stack.tensor == TensorOverlap::none) wait({start + s, false});
   }
@@ -201,6 +209,19 @@ class BlockClock {
   void place(std::size_t n, Queue queue, double start, double seconds) {
     cost_.spans.push_back({n, queue, start, seconds});
   }
+  // The longest way to a node's results is that to its operands, and the node. The block lasts
+  // until the last that computes.
+  void go_on(const Node& node, std::array<double, 2> seconds) {
+    std::array<double, 2> way = {};
+    for (Value v : node.in)
+      for (std::size_t i = 0; i < way.size(); ++i)
+        way[i] = std::max(way[i], ways_[std::size_t(v.id)][i]);
+    for (std::size_t i = 0; i < way.size(); ++i) {
+      way[i] += seconds[i];
+      if (!queue_of(node).axis) cost_.longest_way_s[i] = std::max(cost_.longest_way_s[i], way[i]);
+    }
+    for (Value v : node.out) ways_[std::size_t(v.id)] = way;
+  }
   void finish(const Node& node, Ready at) {
     for (Value v : node.out) ready_[std::size_t(v.id)] = at;
   }
@@ -212,7 +233,8 @@ class BlockClock {
   const Mesh& mesh_;
   const Device& d_;
   std::span<const double> measured_;
-  std::vector<Ready> ready_;  // by value
+  std::vector<Ready> ready_;                 // by value
+  std::vector<std::array<double, 2>> ways_;  // by value: BlockCost::longest_way_s
   std::map<Axis, double> clock_;
   double now_ = 0;
   double collectives_ = 0;  // that layers wait for
@@ -221,6 +243,12 @@ class BlockClock {
 };
 
 }  // namespace
+
+double BlockCost::least_s(bool products) const {
+  const double computes =
+      products ? seconds.of_products() : seconds.total() - seconds[Part::tensor];
+  return std::max(computes, longest_way_s[products ? 1 : 0]);
+}
 
 double BlockCost::compute_s() const {
   double sum = 0;

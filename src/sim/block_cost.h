@@ -1,5 +1,6 @@
 // What one execution of a block takes on one rank.
 #pragma once
+#include <array>
 #include <map>
 #include <span>
 #include <string>
@@ -22,8 +23,13 @@ struct BlockCost {
   double data_s = 0;         // transfers that go on beside what follows
   double message_s = 0;      // a send's way to the next stage
   double far_message_s = 0;  // the same over the outermost tier, to a stage of other chips
+  std::array<double, 2> longest_way_s = {};  // all; products, attention and collectives alone
   std::vector<NodeSpan> spans;
   std::vector<NodeTime> ops;
+
+  // In any order that operands allow: all that computes, or the longest way through operands and
+  // collectives of one stage. `products`: of products and attention alone, without memory.
+  double least_s(bool products) const;
 
   double compute_s() const;  // of the nodes that compute: without movements and waiting for them
 };

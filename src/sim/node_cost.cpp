@@ -152,6 +152,11 @@ class NodeCost {
 
 }  // namespace
 
+double Seconds::of_products() const {
+  const Seconds& s = *this;
+  return s[Part::flops] + s[Part::products] + s[Part::attention];
+}
+
 double Seconds::total() const { return std::accumulate(by_part.begin(), by_part.end(), 0.0); }
 Seconds& Seconds::operator+=(const Seconds& o) {
   for (std::size_t i = 0; i < kPartCount; ++i) by_part[i] += o.by_part[i];

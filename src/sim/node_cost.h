@@ -51,6 +51,7 @@ struct Seconds {
   double& operator[](Part p) { return by_part[std::size_t(p)]; }
   double operator[](Part p) const { return by_part[std::size_t(p)]; }
   double total() const;
+  double of_products() const;  // attention among them; without launches and passes over memory
   Seconds& operator+=(const Seconds& o);
   Seconds operator*(double factor) const;
   // The same work in that time: FLOPs at the peak stay (at most all of it), the losses share the
