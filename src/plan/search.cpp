@@ -156,9 +156,9 @@ class Search {
 
   void plan_memory(PlannedLayout& p) const {
     std::vector<std::int64_t> limits;
-    const auto devices = groups_of_stages(p.stage_groups);
+    const auto groups = groups_of_stages(p.stage_groups);
     for (const int stage : p.fullest)
-      limits.push_back(r_.groups[devices[std::size_t(stage)]].memory_bytes);
+      limits.push_back(r_.groups[groups[std::size_t(stage)]].memory_bytes);
     take_memory(p, planned_memory(p.options, p.fullest), limits);
   }
 

@@ -106,6 +106,18 @@ std::vector<WrittenFile> files_of_text(const std::string& text) {
   return files;
 }
 
+// Removes a checkpoint that cannot be written; false: it was gone. It loses its name before it
+// loses its files: of all ranks one alone gives it up, and the others find that in whatever they do
+// next.
+bool give_up(const fs::path& folder) {
+  fs::path nameless = folder;
+  nameless += ".given-up";
+  std::error_code error, ignored;
+  fs::rename(folder, nameless, error);
+  fs::remove_all(error ? folder : nameless, ignored);
+  return error != std::errc::no_such_file_or_directory;
+}
+
 // Gives `from` the name `to`, which may be a folder that is there: then the two change names in one
 // step, or, on file systems without that, the old one goes first.
 void put_in_place(const fs::path& from, const fs::path& to) {
@@ -194,9 +206,7 @@ void CheckpointWriter::write(const StateSource& source, const TrainState& state)
     sync_path(folder);
     publish(folder, state.step);
   } catch (...) {
-    std::error_code ignored;
-    given_up_by_another_ = options_.share.ranks > 1 && !fs::is_directory(folder, ignored);
-    fs::remove_all(folder, ignored);
+    given_up_by_another_ = !give_up(folder) && options_.share.ranks > 1;
     throw;
   }
   prune(state.step);

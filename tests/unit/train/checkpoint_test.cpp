@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cmath>
 #include <fstream>
 #include <future>
@@ -339,6 +340,37 @@ TEST(Checkpoint, AFullDiskIsOneErrorAndHarmsNothing) {
   }
   ::signal(SIGXFSZ, handler);
   expect_state_of(folder / "latest", 1);
+}
+
+// A rank that finds its file gone must see that the checkpoint was given up, so that the one rank
+// that knows why tells it: the folder is gone before the first of its files.
+TEST(Checkpoint, OfSeveralRanksIsGivenUpAtOnce) {
+  const ScratchFolder folder;
+  CheckpointOptions options{folder.path(), 1, ""};
+  options.share.ranks = 2;
+  CheckpointWriter first(options, tiny_gpt2());
+  options.share.rank = 1;
+  CheckpointWriter second(options, tiny_gpt2());
+  first.open(2);
+  const fs::path open = folder / names(folder.path()).at(0);
+  for (int i = 0; i < 2'000; ++i) std::ofstream(open / std::to_string(i));
+  std::atomic<bool> over = false;
+  std::atomic<int> seen_in_pieces = 0;
+  std::thread watcher([&] {
+    while (!over)
+      for (const char* name : {"0", "700", "1300", "1999"})
+        if (!fs::exists(open / name) && fs::exists(open)) ++seen_in_pieces;
+  });
+  first.start([](auto&&...) { throw Error("no state"); }, at_step(2));
+  EXPECT_TRUE(contains(failure_of([&] { first.wait(); }), "no state"));
+  over = true;
+  watcher.join();
+  EXPECT_EQ(seen_in_pieces, 0);
+  EXPECT_FALSE(first.given_up_by_another());
+  EXPECT_EQ(names(folder.path()), std::vector<std::string>());
+  second.start(state_of(2), at_step(2));
+  EXPECT_TRUE(contains(failure_of([&] { second.wait(); }), "another rank has given"));
+  EXPECT_TRUE(second.given_up_by_another());
 }
 
 // Writes checkpoints after `step` for ever, counting what the source is asked for.
