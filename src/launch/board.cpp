@@ -16,6 +16,7 @@
 #include <mutex>
 
 #include "base/error.h"
+#include "base/signals.h"
 
 namespace autarky {
 
@@ -145,10 +146,7 @@ Heartbeat::Heartbeat(int rank) : rank_(rank) {
   if (!page_) return;
   folder_ = folder;
   page_->of(rank).process = ::getpid();
-  // Signals are for the threads that have handlers in mind.
-  sigset_t all, before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
+  const NoSignals scope;
   pulse_ = std::jthread([page = page_, rank](const std::stop_token& stop) {
     std::mutex mutex;
     std::condition_variable_any ended;
@@ -160,7 +158,6 @@ Heartbeat::Heartbeat(int rank) : rank_(rank) {
       ended.wait_for(lock, stop, kPulse, [] { return false; });
     }
   });
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
 
 void Heartbeat::finished(std::int64_t step) {

@@ -1,12 +1,12 @@
 #include "comm/mpi/owner.h"
 
 #include <fmt/core.h>
-#include <signal.h>
 #include <sys/prctl.h>
 
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/signals.h"
 #include "comm/messages.h"
 
 namespace autarky::mpi {
@@ -20,14 +20,9 @@ constexpr Owner::Clock::duration kTelling = 500ms;  // for a notice to leave
 constexpr Owner::Clock::duration kSpinWaited = 300us, kSpinUnwaited = 5us;
 constexpr Owner::Clock::duration kShortestNap = 20us, kLongestNap = 500us, kLongestIdleNap = 50ms;
 
-// Signals are for the threads that have handlers in mind.
 std::thread start_without_signals(auto&& body) {
-  sigset_t all, before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
-  std::thread thread(body);
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  return thread;
+  const NoSignals scope;
+  return std::thread(body);
 }
 
 }  // namespace
