@@ -8,9 +8,13 @@
 
 namespace autarky {
 
-using CsvRow = std::map<std::string, std::string>;  // by column; empty: not given
+struct CsvRow {
+  std::map<std::string, std::string> fields;  // by column; empty: not given
+  std::string place;                          // "FILE:7": where it begins
+};
 
-// InputError, with file and row, where a row has another number of fields than the first.
+// Empty lines are no rows. InputError, with its place, for a row that has another number of fields
+// than the first.
 std::vector<CsvRow> read_csv(const fs::path& path);
 
 }  // namespace autarky

@@ -68,7 +68,7 @@ std::string tag(const std::string& notes, const std::string& name) {
 
 class RowReader {
  public:
-  RowReader(const CsvRow& row, std::string where) : row_(row), where_(std::move(where)) {}
+  explicit RowReader(const CsvRow& row) : row_(row) {}
 
   PublishedRun read() {
     PublishedRun run;
@@ -103,7 +103,7 @@ class RowReader {
   }
 
  private:
-  const std::string& text(const std::string& column) const { return row_.at(column); }
+  const std::string& text(const std::string& column) const { return row_.fields.at(column); }
   bool has(const std::string& column) const { return !text(column).empty(); }
 
   double number(const std::string& column) const {
@@ -112,7 +112,7 @@ class RowReader {
     const auto end = std::from_chars(t.data(), t.data() + t.size(), value);
     if (end.ec != std::errc() || end.ptr != t.data() + t.size() || !(value >= 0) || value > 1e15)
       throw InputError("not a number")
-          .at(fmt::format("{}, column {}", where_, column))
+          .at(fmt::format("{}, column {}", row_.place, column))
           .found(fmt::format("'{}'", t))
           .wanted("a number that is not negative");
     return value;
@@ -123,7 +123,7 @@ class RowReader {
     const int n = whole(column);
     if (n >= 1 && n <= (1 << 20)) return n;
     throw InputError("no size")
-        .at(fmt::format("{}, column {}", where_, column))
+        .at(fmt::format("{}, column {}", row_.place, column))
         .found(text(column))
         .wanted("1 to 1048576");
   }
@@ -161,7 +161,7 @@ class RowReader {
     m.norm = gpt ? NormKind::layer : NormKind::rms;  // as the families have it
     m.position = gpt ? PositionKind::learned : PositionKind::rope;
     m.qkv_bias = m.attn_output_bias = m.ffn_input_bias = m.ffn_output_bias = gpt;
-    validate(m, where_);
+    validate(m, row_.place);
     return m;
   }
 
@@ -260,7 +260,6 @@ class RowReader {
   }
 
   const CsvRow& row_;
-  std::string where_;
 };
 
 }  // namespace
@@ -270,14 +269,13 @@ std::vector<PublishedRun> read_published_runs(const fs::path& path) {
   if (rows.empty()) throw InputError("there are no runs in this table").at(path.string());
   std::vector<std::string> missing;
   for (const char* column : kColumns)
-    if (!rows[0].contains(column)) missing.push_back(column);
+    if (!rows[0].fields.contains(column)) missing.push_back(column);
   if (!missing.empty())
     throw InputError("the table lacks columns")
         .at(path.string())
         .wanted(fmt::format("{}", fmt::join(missing, ", ")));
   std::vector<PublishedRun> runs;
-  for (std::size_t i = 0; i < rows.size(); ++i)
-    runs.push_back(RowReader(rows[i], fmt::format("{}, row {}", path.string(), i + 2)).read());
+  for (const auto& row : rows) runs.push_back(RowReader(row).read());
   return runs;
 }
 

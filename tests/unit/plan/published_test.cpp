@@ -64,7 +64,7 @@ TEST(PublishedRuns, WantTheirColumnsAndNumbers) {
   const std::string chips = ",A100-80 SXM,128,";
   text.replace(text.find(chips), chips.size(), ",A100-80 SXM,many,");
   const std::string wrong = message(text);
-  EXPECT_NE(wrong.find("row 2, column chips"), std::string::npos) << wrong;
+  EXPECT_NE(wrong.find(":2, column chips"), std::string::npos) << wrong;
   EXPECT_NE(wrong.find("'many'"), std::string::npos) << wrong;
 }
 
@@ -73,7 +73,8 @@ TEST(PublishedRuns, WantTheirColumnsAndNumbers) {
 fs::path table_of(const ScratchFolder& folder, const std::string& id,
                   const std::map<std::string, std::string>& changed) {
   std::string names, values;
-  for (auto row : read_csv(kRuns)) {
+  for (const auto& read : read_csv(kRuns)) {
+    auto row = read.fields;
     if (row["id"] != id) continue;
     for (const auto& [column, value] : changed) row[column] = value;
     for (const auto& [column, value] : row) {
