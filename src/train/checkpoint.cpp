@@ -106,6 +106,13 @@ std::vector<WrittenFile> files_of_text(const std::string& text) {
   return files;
 }
 
+// The last that a rank does in the folder, which rank 0 takes away when it has all lists.
+void leave_list(const fs::path& folder, int rank, const std::vector<WrittenFile>& files) {
+  const fs::path unseen = folder / (part_name(rank) + ".unseen");
+  write_file_atomic(unseen, to_text(files));
+  fs::rename(unseen, folder / part_name(rank));
+}
+
 // Removes a checkpoint that cannot be written; false: it was gone. It loses its name before it
 // loses its files: of all ranks one alone gives it up, and the others find that in whatever they do
 // next.
@@ -199,8 +206,7 @@ void CheckpointWriter::write(const StateSource& source, const TrainState& state)
   try {
     if (options_.share.ranks == 1) make_folder(state.step);
     auto files = write_share(folder, source, state);
-    if (options_.share.rank != 0)
-      return write_file_atomic(folder / part_name(options_.share.rank), to_text(files));
+    if (options_.share.rank != 0) return leave_list(folder, options_.share.rank, files);
     append(files, files_of_others(folder));
     write_manifest(folder, state.step, files);
     sync_path(folder);

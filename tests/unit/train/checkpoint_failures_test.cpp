@@ -100,6 +100,30 @@ TEST(Checkpoint, OfSeveralRanksIsGivenUpAtOnce) {
   EXPECT_TRUE(second.given_up_by_another());
 }
 
+// The list of a rank's files is its last word: rank 0 may take the folder away as soon as it is
+// there.
+TEST(Checkpoint, OfSeveralRanksGoesWhenAllListsAreThere) {
+  const ScratchFolder folder;
+  CheckpointOptions options{folder / "c", 1, ""};
+  options.share.ranks = 2;
+  CheckpointWriter first(options, tiny_gpt2());
+  options.share.rank = 1;
+  CheckpointWriter second(options, tiny_gpt2());
+  for (std::int64_t step = 1; step <= 500; ++step) {
+    first.open(step);
+    const fs::path open = folder / "c" / names(folder / "c").at(0);
+    std::thread taker([&] {
+      while (!fs::exists(open / ".part-1")) {
+      }
+      fs::rename(open, folder / "taken");
+    });
+    second.start(state_of(step), at_step(step));
+    EXPECT_EQ(failure_of([&] { second.wait(); }), "") << step;
+    taker.join();
+    fs::remove_all(folder / "taken");
+  }
+}
+
 // Writes checkpoints after `step` for ever, counting what the source is asked for.
 [[noreturn]] void write_for_ever(const fs::path& folder, std::int64_t step, int calls_to_live) {
   CheckpointWriter writer({folder, 1, ""}, tiny_gpt2());
