@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/hash.h"
+#include "base/process.h"
 #include "comm/local/local_comm.h"
 #include "comm/messages.h"
 #include "comm/mpi/launched.h"
@@ -61,6 +62,7 @@ class MpiComm : public Comm {
   explicit MpiComm(OwnerPointer owner)
       : owner_(std::move(owner)), world_(owner_->world()), exceptions_(std::uncaught_exceptions()) {
     find_node();
+    if (ranks_on_node_ <= usable_cores()) owner_->has_own_cores();
   }
   ~MpiComm() override {
     if (std::uncaught_exceptions() > exceptions_) {

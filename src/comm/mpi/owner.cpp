@@ -17,7 +17,9 @@ using namespace std::chrono_literals;
 constexpr std::chrono::milliseconds kStart = 2min;  // for all ranks to come, at least
 constexpr Owner::Clock::duration kGrace = 5s;       // for MPI to answer at all
 constexpr Owner::Clock::duration kTelling = 500ms;  // for a notice to leave
-constexpr Owner::Clock::duration kSpinWaited = 300us, kSpinUnwaited = 5us;
+// How long to look for messages without a nap: where this rank's cores are its own a thread that
+// waits leaves one free, and every nap is time lost.
+constexpr Owner::Clock::duration kSpinAlone = 5ms, kSpinWaited = 300us, kSpinUnwaited = 5us;
 constexpr Owner::Clock::duration kShortestNap = 20us, kLongestNap = 500us, kLongestIdleNap = 50ms;
 
 std::thread start_without_signals(auto&& body) {
@@ -185,8 +187,8 @@ void Owner::check_deadlines() {
 // and a thread that computes keeps its core.
 void Owner::rest() {
   const auto quiet = Clock::now() - moved_;
-  if (!active_.empty() && quiet < (waiting_ > 0 ? kSpinWaited : kSpinUnwaited))
-    return std::this_thread::yield();
+  const auto spin = waiting_ == 0 ? kSpinUnwaited : own_cores_ ? kSpinAlone : kSpinWaited;
+  if (!active_.empty() && quiet < spin) return std::this_thread::yield();
   const auto longest = active_.empty() ? kLongestIdleNap : kLongestNap;
   const auto nap = std::clamp<Clock::duration>(quiet / 8, kShortestNap, longest);
   std::unique_lock lock(mutex_);

@@ -30,6 +30,8 @@ class Owner {
   void await_start();
   const World& world() const { return world_; }  // after await_start()
   std::chrono::milliseconds deadline() const { return deadline_; }
+  // Every rank of this machine has a core: the thread may keep one busy while this rank waits.
+  void has_own_cores() { own_cores_ = true; }
   // For operations, which the thread drives.
   Staging& staging() { return staging_; }
 
@@ -69,6 +71,7 @@ class Owner {
   std::string failure_, abort_;  // why communication has ended, or must
   bool started_ = false, stop_ = false, gone_ = false;
   std::atomic<int> waiting_ = 0;
+  std::atomic<bool> own_cores_ = false;
 
   // Of the thread.
   std::vector<Operation*> active_;
