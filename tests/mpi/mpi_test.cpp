@@ -15,16 +15,16 @@ struct Ranks {
   double seconds = 0;
 };
 
-// Runs the scenario under mpirun; the test fails if a process is left.
-Ranks run(int ranks, const std::string& scenario) {
+// Runs the scenario under mpirun; the test fails if a process is left. `variables`: set for ranks.
+Ranks run(int ranks, const std::string& scenario, const std::string& variables = "") {
   const ScratchFolder folder;
   const auto mark = "mark=" + folder.path().filename().string();
   // mpirun wants to be asked twice by root. MPI keeps memory to its end, which is no leak of ours.
   const auto command =
       "OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 "
       "ASAN_OPTIONS=detect_leaks=0 " MPIRUN " --oversubscribe --bind-to none -n " +
-      std::to_string(ranks) + " " MPI_RANKS " " + scenario + " " + mark + " >" +
-      (folder / "out").string() + " 2>" + (folder / "err").string() + " </dev/null";
+      std::to_string(ranks) + " env " + variables + " " MPI_RANKS " " + scenario + " " + mark +
+      " >" + (folder / "out").string() + " 2>" + (folder / "err").string() + " </dev/null";
   const auto start = std::chrono::steady_clock::now();
   const int status = std::system(command.c_str());
   const auto end = std::chrono::steady_clock::now();
@@ -63,6 +63,17 @@ TEST(Mpi, SumsUnderWayShareTheirStaging) {
     EXPECT_EQ(outcome.code, 0) << outcome.err;
   }
 }
+
+#ifdef SLOW_ENVIRONMENT
+// Open MPI's start sets a variable while a thread of its own reads the environment. Whether that
+// moves the environment depends on how many variables there are.
+TEST(Mpi, TheEnvironmentStaysInPlaceWhileMpiStarts) {
+  for (const char* more : {"", " ONE=1"}) {
+    const auto outcome = run(2, "idle", std::string("LD_PRELOAD=" SLOW_ENVIRONMENT) + more);
+    EXPECT_EQ(outcome.code, 0) << more << outcome.err;
+  }
+}
+#endif
 
 TEST(Mpi, AMissedDeadlineNamesTheMissingRank) {
   expect_failure(run(2, "late"), 1,

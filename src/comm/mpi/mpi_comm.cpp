@@ -1,6 +1,7 @@
 #include "comm/mpi/mpi_comm.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <cstring>
 #include <exception>
 #include <map>
@@ -221,9 +222,18 @@ class MpiComm : public Comm {
   std::map<int, std::uint64_t> sent_, received_;
 };
 
+// Open MPI's start sets this variable where all ranks are on one machine, and so moves the
+// environment while a thread of PMIx may be reading it, which ends the process (open-mpi/ompi
+// issue 13428, seen with 4.1.3 to 4.1.8). What is set already is left as it is.
+void set_what_mpi_would_set() {
+  if (const auto l = launched(); l && l->ranks_on_node == l->size)
+    ::setenv("PSM2_DEVICES", "self,shm", 0);
+}
+
 }  // namespace
 
 std::unique_ptr<Comm> make_mpi_comm(std::chrono::milliseconds deadline) {
+  set_what_mpi_would_set();
   OwnerPointer owner(new Owner(deadline));
   owner->await_start();
   return std::make_unique<MpiComm>(std::move(owner));
