@@ -58,11 +58,13 @@ class Signals {
   ::_exit(kNotStarted);
 }
 
-// The code of a child that has ended; -1: it runs.
-int code_of(pid_t child) {
+// False: the child runs.
+bool has_ended(pid_t child, Ended& ended) {
   int status = 0;
-  if (::waitpid(child, &status, WNOHANG) != child) return -1;
-  return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+  if (::waitpid(child, &status, WNOHANG) != child) return false;
+  ended.by_signal = !WIFEXITED(status);
+  ended.code = ended.by_signal ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+  return true;
 }
 
 }  // namespace
@@ -78,7 +80,7 @@ Ended run_child(const std::vector<std::string>& command, const Environment& envi
   }
   Ended ended;
   int asked_with = 0, times = 0;
-  while ((ended.code = code_of(child)) < 0) {
+  while (!has_ended(child, ended)) {
     const int signal = signals.next();
     if (signal == SIGUSR1) watch.user_signal();
     if (signal == 0 && !ended.hung && watch.hangs()) {

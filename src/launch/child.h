@@ -16,9 +16,10 @@ using Environment = std::vector<std::pair<std::string, std::string>>;  // added 
 enum class SignalsAs { they_are, user_signal };
 
 struct Ended {
-  int code = 0;        // 128 + the signal, where a signal ended it
-  bool asked = false;  // a signal came to this process
-  bool hung = false;   // it was killed for it
+  int code = 0;            // 128 + the signal, where a signal ended it
+  bool by_signal = false;  // it ended so itself; mpirun's code may say it of a rank
+  bool asked = false;      // a signal came to this process
+  bool hung = false;       // it was killed for it
 };
 
 // Meanwhile.

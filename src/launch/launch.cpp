@@ -26,6 +26,10 @@ void add_resume(LaunchOptions& options) {
 // that and ended.
 constexpr int kPatience = 5;  // seconds
 
+bool uses_mpirun(const LaunchOptions& options) {
+  return options.ranks > 1 || !options.hosts.empty();
+}
+
 Ended run_once(const LaunchOptions& options, Board& board) {
   board.clear(options.ranks);
   int gone = 0;
@@ -34,7 +38,7 @@ Ended run_once(const LaunchOptions& options, Board& board) {
   Environment environment{
       {"OMP_NUM_THREADS", std::to_string(threads_of_a_rank(options, usable_cores()))},
       {kBoardVariable, board.folder().string()}};
-  if (options.ranks == 1 && options.hosts.empty()) {
+  if (!uses_mpirun(options)) {
     std::vector<std::string> command{options.program};
     command.insert(command.end(), options.arguments.begin(), options.arguments.end());
     return run_child(command, environment, SignalsAs::they_are, watch);
@@ -49,9 +53,10 @@ Ended run_once(const LaunchOptions& options, Board& board) {
 }
 
 // "the run ended with code 137 (Killed); the last finished steps: ..."
-std::string what_failed(const Ended& ended, const std::vector<Sign>& signs) {
+std::string what_failed(const Ended& ended, bool of_mpirun, const std::vector<Sign>& signs) {
   const int code = ended.code;
   std::string text = fmt::format("the run ended with code {}", code);
+  if (of_mpirun && ended.by_signal && !ended.hung) text += " of mpirun itself";
   if (ended.hung) text += ": mpirun waited for another machine and was killed";
   else if (code > 128 && ::sigabbrev_np(code - 128))
     text += fmt::format(" (SIG{})", ::sigabbrev_np(code - 128));
@@ -89,7 +94,7 @@ int launch(const LaunchOptions& options, const Note& note) {
     const Ended ended = run_once(now, board);
     if (ended.code == 0 || ended.code == 2 || ended.asked) return ended.code;
     const auto signs = board.signs();
-    const auto what = what_failed(ended, signs);
+    const auto what = what_failed(ended, uses_mpirun(now), signs);
     if (restart == options.max_restarts) {
       note(what);
       return ended.code;

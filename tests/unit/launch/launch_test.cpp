@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 
 #include <chrono>
+#include <cstdlib>
 #include <thread>
 
 #include "launch/child.h"
@@ -99,6 +100,23 @@ TEST(Launch, WhatFailedIsStartedAgainAndResumes) {
   ASSERT_EQ(notes.size(), 2u);
   EXPECT_TRUE(contains(notes[0], "code 1; starting it again (1 of 5)")) << notes[0];
   EXPECT_TRUE(contains(notes[1], "code 137")) << notes[1];
+}
+
+// mpirun ends with a rank's signal as its code, or is ended by one itself.
+TEST(Launch, ACrashOfMpirunIsToldFromARanks) {
+  const ScratchFolder folder;
+  const std::string before = ::getenv("PATH");
+  ::setenv("PATH", (folder.path().string() + ":" + before).c_str(), 1);
+  std::vector<std::string> notes;
+  for (const char* end : {"exit 139", "kill -SEGV $$"}) {
+    fs::rename(script(folder, end), folder / "mpirun");
+    EXPECT_EQ(launch(options(2), [&](std::string_view note) { notes.emplace_back(note); }), 139);
+  }
+  ::setenv("PATH", before.c_str(), 1);
+  std::erase_if(notes, [](const auto& note) { return !contains(note, "code 139"); });
+  EXPECT_EQ(notes, (std::vector<std::string>{"the run ended with code 139 (SIGSEGV)",
+                                             "the run ended with code 139 of mpirun itself "
+                                             "(SIGSEGV)"}));
 }
 
 // The script takes the place of ranks: -n 1 without mpirun. A second start that fails before a step
