@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <charconv>
-#include <sstream>
 
 #include "base/error.h"
 #include "base/words.h"
@@ -42,11 +41,11 @@ struct Counts {
   std::uint32_t seq = 0, batch = 0;
 };
 
-std::vector<std::string> split(const std::string& list) {
-  std::vector<std::string> parts;
-  std::string part;
-  for (std::istringstream in(list); std::getline(in, part, ',');) parts.emplace_back(trim(part));
-  return parts;
+std::vector<std::string> names_of(const std::string& list) {
+  if (list.empty()) return {};
+  auto names = split(list, ',');
+  for (auto& name : names) name = std::string(trim(name));
+  return names;
 }
 
 int chip_count(const std::string& word) {
@@ -139,8 +138,8 @@ void check_question(const Command& command) {
 
 std::vector<ChipGroup> read_groups(const PlanOptions& o, const std::string& chips,
                                    const Calibration& fitted) {
-  const auto kinds = o.kinds(), counts = split(chips);
-  auto networks = split(o.network);
+  const auto kinds = o.kinds(), counts = names_of(chips);
+  auto networks = names_of(o.network);
   if (counts.size() != kinds.size())
     throw InputError("a plan needs a count of every kind of chip")
         .at("--chips")
@@ -152,7 +151,7 @@ std::vector<ChipGroup> read_groups(const PlanOptions& o, const std::string& chip
         .at("--chip")
         .found(std::to_string(kinds.size()))
         .wanted(fmt::format("at most {}", kMostKinds));
-  if (networks.size() < 2) networks.resize(kinds.size(), o.network);
+  if (networks.size() < 2) networks.resize(kinds.size(), networks.empty() ? "" : networks[0]);
   if (networks.size() != kinds.size())
     throw InputError("networks and kinds of chip differ in number")
         .at("--network")
@@ -191,7 +190,7 @@ bool parse(Command& command, PlanOptions& o) {
   return true;
 }
 
-std::vector<std::string> PlanOptions::kinds() const { return split(chip); }
+std::vector<std::string> PlanOptions::kinds() const { return names_of(chip); }
 
 std::string chips_text(const PlanRequest& request) {
   std::string text;

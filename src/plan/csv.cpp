@@ -29,7 +29,7 @@ class Parser {
       end = std::min(text_.find('\n', at), text_.size() - 1) + 1;
       const std::string_view line = std::string_view(text_).substr(at, end - at);
       if (between_) now_.line = line_;
-      between_ = between_ && line.find_first_not_of("\r\n") == line.npos;
+      between_ = between_ && line.find_first_not_of(" \t\r\n") == line.npos;
       if (csv_parse(&csv_, line.data(), line.size(), take_field, end_record, this) != line.size())
         refuse();
     }
@@ -46,6 +46,7 @@ class Parser {
     auto& self = *static_cast<Parser*>(parser);
     self.between_ = true;
     if (!self.now_.fields.empty()) self.done_.push_back(std::exchange(self.now_, {}));
+    self.now_.line = self.line_;
   }
   [[noreturn]] void refuse() const {
     throw InputError("not a table of comma-separated values")

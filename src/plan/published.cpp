@@ -244,6 +244,18 @@ class RowReader {
     return how == "mfu_6n" ? tokens * 6 * double(parameter_count(m)) : 0;
   }
 
+  // FLOP/s of a chip, which MFU is a share of. Refuses a run of a chip that is not known.
+  double peak(PublishedRun& run) const {
+    try {
+      const ChipSheet sheet = chip_sheet(run.chip);
+      if (const Figure* figure = training_peak(sheet)) return figure->value;
+      run.refused = fmt::format("the peak of {}, which its MFU is of, is not known", run.chip);
+    } catch (const InputError& e) {  // no such chip
+      run.refused = e.what();
+    }
+    return 0;
+  }
+
   double step_seconds(PublishedRun& run) const {
     const double tokens = number("global_batch_sequences") * double(run.options.seq);
     double seconds = 0;
@@ -252,8 +264,8 @@ class RowReader {
     else if (has("achieved_tflops_per_chip"))
       seconds = counted_flops(run) / (number("achieved_tflops_per_chip") * 1e12 * run.chips);
     else if (has("mfu_percent") && !run.fp8)  // of which peak, where products are fp8, is not said
-      seconds = counted_flops(run) / (number("mfu_percent") / 100 *
-                                      training_peak(chip_sheet(run.chip))->value * run.chips);
+      seconds = counted_flops(run) / (number("mfu_percent") / 100 * peak(run) * run.chips);
+    if (!run.refused.empty()) return 0;
     if (seconds > 0 && std::isfinite(seconds)) return seconds;
     run.refused = "no step time, tokens/s, or TFLOP/s or MFU in a known way of counting";
     return 0;

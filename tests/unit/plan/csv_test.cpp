@@ -40,6 +40,8 @@ TEST(Csv, WhatIsNoTableIsRefusedWithTheLine) {
   const std::string fields = refusal_of("a,b\n\n1,2\n3\n");
   EXPECT_TRUE(contains(fields, "t.csv:4")) << fields;
   EXPECT_TRUE(contains(fields, "another number of fields")) << fields;
+  EXPECT_TRUE(contains(refusal_of("a,b\n1,2\n \t\n\n7\n"), "t.csv:5"));
+  EXPECT_TRUE(contains(refusal_of("a,b\n1,2\r3\n"), "t.csv:2"));
   const std::string open = refusal_of("a,b\n1,\"2\n3,4\n");
   EXPECT_TRUE(contains(open, "comma-separated")) << open;
   EXPECT_TRUE(contains(open, "t.csv:2")) << open;
