@@ -203,6 +203,7 @@ void CheckpointWriter::wait() {
 void CheckpointWriter::write(const StateSource& source, const TrainState& state) {
   const fs::path folder = temporary(state.step);
   given_up_by_another_ = false;
+  bool in_place = false;
   try {
     if (options_.share.ranks == 1) make_folder(state.step);
     auto files = write_share(folder, source, state);
@@ -210,9 +211,11 @@ void CheckpointWriter::write(const StateSource& source, const TrainState& state)
     append(files, files_of_others(folder));
     write_manifest(folder, state.step, files);
     sync_path(folder);
-    publish(folder, state.step);
+    put_in_place(folder, options_.folder / checkpoint_name(state.step));
+    in_place = true;
+    point_latest_to(state.step);
   } catch (...) {
-    given_up_by_another_ = !give_up(folder) && options_.share.ranks > 1;
+    given_up_by_another_ = !in_place && !give_up(folder) && options_.share.ranks > 1;
     throw;
   }
   prune(state.step);
@@ -254,8 +257,7 @@ std::vector<WrittenFile> CheckpointWriter::files_of_others(const fs::path& folde
   return files;
 }
 
-void CheckpointWriter::publish(const fs::path& temporary, std::int64_t step) const {
-  put_in_place(temporary, options_.folder / checkpoint_name(step));
+void CheckpointWriter::point_latest_to(std::int64_t step) const {
   sync_path(options_.folder);
   const fs::path link = options_.folder / (std::string(kTemporaryPrefix) + "latest");
   fs::remove(link);

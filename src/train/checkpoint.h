@@ -149,7 +149,7 @@ class CheckpointWriter {
   std::vector<WrittenFile> write_share(const fs::path& folder, const StateSource& source,
                                        const TrainState& state) const;
   std::vector<WrittenFile> files_of_others(const fs::path& folder) const;
-  void publish(const fs::path& temporary, std::int64_t step) const;
+  void point_latest_to(std::int64_t step) const;
   void prune(std::int64_t step) const;
 
   CheckpointOptions options_;

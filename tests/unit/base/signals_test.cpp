@@ -20,7 +20,7 @@ TEST(NoSignals, ThreadsTakeNoneButTheirOwnFaults) {
     thread = std::thread([] {
       for (const int signal : {SIGTERM, SIGINT, SIGUSR1, SIGCHLD})
         EXPECT_TRUE(blocked(signal)) << signal;
-      for (const int fault : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT})
+      for (const int fault : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP, SIGSYS})
         EXPECT_FALSE(blocked(fault)) << fault;
     });
   }
