@@ -18,6 +18,7 @@ namespace autarky {
 
 using Values = std::map<std::string, std::vector<float>>;
 
+// q, k and v of a layer are one tensor of its checkpoint.
 inline ModelConfig tiny_gpt2() {
   ModelConfig c;
   c.family = Family::gpt2;

@@ -5,30 +5,10 @@
 #include <map>
 #include <numeric>
 
-#include "train/checkpoint.h"
-#include "unit/formats/scratch_folder.h"
+#include "unit/train/checkpoint_fixture.h"
 
 namespace autarky {
 namespace {
-
-// q, k and v of a layer are one tensor of its checkpoint.
-ModelConfig small_gpt2() {
-  ModelConfig c;
-  c.family = Family::gpt2;
-  c.layers = 2;
-  c.hidden = 8;
-  c.heads = c.kv_heads = 4;
-  c.head_dim = 2;
-  c.ffn = 12;
-  c.vocab = 10;
-  c.max_positions = 6;
-  c.norm = NormKind::layer;
-  c.activation = Activation::gelu_tanh;
-  c.position = PositionKind::learned;
-  c.qkv_bias = c.attn_output_bias = c.ffn_input_bias = c.ffn_output_bias = true;
-  c.tied_embeddings = true;
-  return c;
-}
 
 // Unlike in every value of every parameter.
 float first_value(StatePart part, const ParameterSpec& spec, std::int64_t layer) {
@@ -40,7 +20,7 @@ float first_value(StatePart part, const ParameterSpec& spec, std::int64_t layer)
 
 TEST(CheckpointPart, GivesWhatIsWantedAlone) {
   const ScratchFolder folder;
-  CheckpointWriter writer({folder.path(), 1, ""}, small_gpt2());
+  CheckpointWriter writer({folder.path(), 1, ""}, tiny_gpt2());
   TrainState state;
   state.step = 1;
   writer.start(
@@ -57,7 +37,7 @@ TEST(CheckpointPart, GivesWhatIsWantedAlone) {
   };
   int given = 0;
   load_checkpoint(
-      folder / "latest", small_gpt2(),
+      folder / "latest", tiny_gpt2(),
       [&](StatePart part, const ParameterSpec& spec, std::int64_t layer,
           std::span<const float> values) {
         ++given;
