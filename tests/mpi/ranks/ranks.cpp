@@ -109,7 +109,7 @@ void another_operation(Comm& comm) {
 using Scenario = std::function<void(Comm&)>;
 const std::map<std::string, Scenario> kScenarios = {
     {"checks", check},
-    {"idle", [](Comm&) { std::this_thread::sleep_for(1s); }},
+    {"idle", [](Comm&) { std::this_thread::sleep_for(2s); }},
     {"bounded", bounded},
     {"late", late},
     {"stopped", stopped},

@@ -79,7 +79,7 @@ TEST(Checkpoint, OfSeveralRanksIsGivenUpAtOnce) {
   options.share.rank = 1;
   CheckpointWriter second(options, tiny_gpt2());
   first.open(2);
-  const fs::path open = folder / names(folder.path()).at(0);
+  const fs::path open = folder / folder.names().at(0);
   for (int i = 0; i < 2'000; ++i) std::ofstream(open / std::to_string(i));
   std::atomic<bool> over = false;
   std::atomic<int> seen_in_pieces = 0;
@@ -94,7 +94,7 @@ TEST(Checkpoint, OfSeveralRanksIsGivenUpAtOnce) {
   watcher.join();
   EXPECT_EQ(seen_in_pieces, 0);
   EXPECT_FALSE(first.given_up_by_another());
-  EXPECT_EQ(names(folder.path()), std::vector<std::string>());
+  EXPECT_EQ(folder.names(), std::vector<std::string>());
   second.start(state_of(2), at_step(2));
   EXPECT_TRUE(contains(failure_of([&] { second.wait(); }), "another rank has given"));
   EXPECT_TRUE(second.given_up_by_another());
@@ -112,13 +112,15 @@ TEST(Checkpoint, OfSeveralRanksGoesWhenAllListsAreThere) {
   for (std::int64_t step = 1; step <= 500; ++step) {
     first.open(step);
     const fs::path open = folder / "c" / names(folder / "c").at(0);
+    std::atomic<bool> over = false;
     std::thread taker([&] {
-      while (!fs::exists(open / ".part-1")) {
-      }
+      while (!fs::exists(open / ".part-1"))
+        if (over) return;
       fs::rename(open, folder / "taken");
     });
     second.start(state_of(step), at_step(step));
     EXPECT_EQ(failure_of([&] { second.wait(); }), "") << step;
+    over = true;
     taker.join();
     fs::remove_all(folder / "taken");
   }
